@@ -185,6 +185,7 @@ def _range_cases() -> list[dict[str, Any]]:
         _bad("confidence infinite", base, confidence=infinite),
         _bad("confidence minus infinite", base, confidence=-infinite),
         _good("confidence 0", anomaly(V2, confidence=0.0, **empty)),
+        _good("confidence -0", anomaly(V2, confidence=-0.0, **empty)),
         _good("confidence 1", anomaly(V2, confidence=1.0, **empty)),
     ]
 

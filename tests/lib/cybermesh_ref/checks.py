@@ -6,6 +6,7 @@ import math
 import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 
 from . import events, jsonrules, wire
 from .events import AnomalyEvent, Event, EvidenceEvent, PolicyEvent
@@ -198,5 +199,5 @@ def check_record(kind: int, record: bytes, context: Context) -> Event:
 
 
 def confidence_ppm(confidence: float) -> int:
-    """Parts per million, rounded half up."""
-    return math.floor(confidence * 1_000_000 + 0.5)
+    """Parts per million of the exact value of the double, rounded half up."""
+    return math.floor(Fraction(confidence) * 1_000_000 + Fraction(1, 2))
