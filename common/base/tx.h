@@ -60,7 +60,7 @@ struct tx {
     struct span type;    /* anomaly type, evidence_type or the policy's rule */
     /* anomaly */
     struct span source;
-    struct span model_version;
+    struct span model_version; /* may be empty */
     uint32_t severity;       /* 1..10 */
     uint64_t confidence_bits; /* IEEE-754 */
     uint32_t confidence_ppm; /* round half up of confidence * 10^6 */
