@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the test vectors beside this file, from the reference implementation in tests/lib. Same bytes every time.
 
-    python3 tests/vectors/generate.py [DIRECTORY]
+python3 tests/vectors/generate.py [DIRECTORY]
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import generate  # puts tests/lib on the path
+import pytest
 from cybermesh_ref import block, certificates, checks, events, genesis, merkle, proofs, statetree
 from cybermesh_ref.control import CommitEvent
 from cybermesh_ref.hashing import sha256, sign, verify
@@ -167,7 +166,9 @@ def test_header(case: dict[str, Any]) -> None:
 
 def signed_message(case: dict[str, Any]) -> bytes:
     chain_id = raw(case["chain_id"])
-    number = {name: int(case[name], 16) for name in ("view", "height", "high_qc_view", "committed_height") if name in case}
+    number = {
+        name: int(case[name], 16) for name in ("view", "height", "high_qc_view", "committed_height") if name in case
+    }
     if case["kind"] == "vote":
         return certificates.vote_bytes(chain_id, number["view"], number["height"], raw(case["block_id"]))
     if case["kind"] == "proposal":
@@ -299,7 +300,9 @@ def test_malformed_json_is_a_bad_proof(value: Any) -> None:
     assert outcome(lambda: proofs.CommitProof.from_json(value).verify(network_)) == "BAD"
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05ab", b"\x08\x01", b"\x12\x02\x0a\x01", b"\x12\x04\x22\x02\x12\x05"])
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"\x0a\x05ab", b"\x08\x01", b"\x12\x02\x0a\x01", b"\x12\x04\x22\x02\x12\x05"]
+)
 def test_malformed_protobuf_is_a_bad_proof(data: bytes) -> None:
     network_ = network("commit_proofs.json")
     assert outcome(lambda: proofs.CommitProof.from_protobuf(data).verify(network_)) == "BAD"

@@ -185,9 +185,7 @@ def _tc_case(name: str, tc: Tc) -> dict[str, Any]:
         "qc_view": tc.high_qc.view,
         "qc_height": tc.high_qc.height,
         "qc_block_id": tc.high_qc.block_id.hex(),
-        "qc_signatures": [
-            {"validator": s.validator, "signature": s.signature.hex()} for s in tc.high_qc.signatures
-        ],
+        "qc_signatures": [{"validator": s.validator, "signature": s.signature.hex()} for s in tc.high_qc.signatures],
         "expect": tc.hash.hex(),
     }
 

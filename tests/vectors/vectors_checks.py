@@ -9,7 +9,7 @@ from typing import Any
 from cybermesh_ref import wire
 from cybermesh_ref.checks import Context, Producer, Rejected, check_event, check_record, read_body
 from cybermesh_ref.events import V1, V2, CustodyEntry, Event, EvidenceEvent, resign
-from cybermesh_ref.hashing import sha256
+from cybermesh_ref.hashing import sha256, sign
 from vectors_common import ACTOR, FORENSICS, SEEDS, SENSOR, SOC, TS, anomaly, custody, evidence, fixed, make, policy
 
 # What a case may set beside the record; the values here change nothing.
@@ -268,8 +268,6 @@ def _signature_cases() -> list[dict[str, Any]]:
             _good(f"{label} v2 where v2 is required", v2, stage="admission", require_v2=True),
         ]
     zero_domain = policy(V1).signing_bytes().replace(b"ai.policy.v1\0", b"ai.policy.v1", 1)
-    from cybermesh_ref.hashing import sign
-
     cases.append(
         _case(
             "policy v1 whose domain lacks the zero byte",
@@ -394,7 +392,9 @@ def _timestamp_cases() -> list[dict[str, Any]]:
         _case("ts 0", "TIMESTAMP_SKEW", anomaly(V1, ts=0), stage="admission", broker_timestamp_s=TS),
         _case("ts in ms", "TIMESTAMP_SKEW", policy(V1, ts=TS * 1000), stage="admission", broker_timestamp_s=TS),
         _case("least ts", "TIMESTAMP_SKEW", anomaly(V1, ts=-(1 << 63)), stage="admission", broker_timestamp_s=TS),
-        _case("greatest ts", "TIMESTAMP_SKEW", evidence(V2, ts=(1 << 63) - 1), stage="admission", broker_timestamp_s=TS),
+        _case(
+            "greatest ts", "TIMESTAMP_SKEW", evidence(V2, ts=(1 << 63) - 1), stage="admission", broker_timestamp_s=TS
+        ),
     ]
 
 
@@ -449,7 +449,9 @@ def _order_cases() -> list[dict[str, Any]]:
         _case("signature before content hash", "BAD_SIGNATURE", replace(changed, signature=bytes(64))),
         _case("content hash before content rule", "BAD_CONTENT_HASH", changed, **late),
         _case("content rule before timestamp", "CONTENT_RULE", bad_payload, **late),
-        _case("timestamp before custody", "TIMESTAMP_SKEW", evidence(V2, coc=[replace(evidence(V2).coc[0], ts=1)]), **late),
+        _case(
+            "timestamp before custody", "TIMESTAMP_SKEW", evidence(V2, coc=[replace(evidence(V2).coc[0], ts=1)]), **late
+        ),
         _case("timestamp before nonce", "TIMESTAMP_SKEW", anomaly(V1), nonce_used=True, **late),
     ]
 

@@ -6,8 +6,8 @@ import struct
 from typing import Any
 
 from cybermesh_ref.checks import Context, check_record, confidence_ppm, read_body
-from cybermesh_ref.events import V1, V2, AnomalyEvent, Event, EvidenceEvent, KIND_NAMES, PolicyEvent
-from cybermesh_ref.hashing import verify
+from cybermesh_ref.events import KIND_NAMES, V1, V2, AnomalyEvent, Event, EvidenceEvent, PolicyEvent
+from cybermesh_ref.hashing import public_key, verify
 from vectors_common import ACTOR, FORENSICS, SEEDS, TS, anomaly, custody, evidence, fixed, make, policy
 
 
@@ -101,8 +101,6 @@ def _custody_case(name: str, alg: str, key: bytes, entry: Any) -> dict[str, Any]
 
 
 def _custody_cases() -> list[dict[str, Any]]:
-    from cybermesh_ref.hashing import public_key
-
     producer, actor = public_key(FORENSICS), public_key(ACTOR)
     v1, v2 = custody(V1, fixed("custody ref"), TS), custody(V2, fixed("custody ref"), TS)
     return [

@@ -128,7 +128,9 @@ def _bad_header_cases() -> list[dict[str, Any]]:
         _commit_case("header one byte short", "BAD", CommitProof([GOOD.headers[0][:-1], GOOD.headers[1]], GOOD.qc)),
         _commit_case("header one byte long", "BAD", CommitProof([GOOD.headers[0], GOOD.headers[1] + b"\0"], GOOD.qc)),
         _commit_case("empty header", "BAD", CommitProof([*GOOD.headers, b""], GOOD.qc)),
-        _commit_case("header of another domain", "BAD", CommitProof([GOOD.headers[0], b"X" + GOOD.headers[1][1:]], GOOD.qc)),
+        _commit_case(
+            "header of another domain", "BAD", CommitProof([GOOD.headers[0], b"X" + GOOD.headers[1][1:]], GOOD.qc)
+        ),
     ]
 
 
@@ -153,7 +155,10 @@ def _bad_qc_cases() -> list[dict[str, Any]]:
         signed("one bad signature", [good[0], good[1], flipped, good[3]]),
         signed("zero signature", [*good[:3], Signature(4, bytes(64))]),
         signed("signature of another validator", [good[0], good[1], Signature(2, good[2].signature), good[3]]),
-        signed("signatures exchanged", [replace(good[0], signature=good[1].signature), replace(good[1], signature=good[0].signature), *good[2:]]),
+        signed(
+            "signatures exchanged",
+            [replace(good[0], signature=good[1].signature), replace(good[1], signature=good[0].signature), *good[2:]],
+        ),
         certified("certificate of the first header", _certify(B1)),
         certified("certificate of a later block", _certify(B3)),
         certified("certificate's view differs", replace(GOOD.qc, view=3)),
@@ -164,7 +169,9 @@ def _bad_qc_cases() -> list[dict[str, Any]]:
     ]
 
 
-def _answer_case(name: str, expect: str, inputs: dict[str, Any], proof: Any, verify: Callable[[], Any]) -> dict[str, Any]:
+def _answer_case(
+    name: str, expect: str, inputs: dict[str, Any], proof: Any, verify: Callable[[], Any]
+) -> dict[str, Any]:
     outcome, why = _outcome(verify)
     assert outcome == expect, (name, why)
     return {"name": name, **inputs, "proof": proof.to_json(), "why": why, "expect": expect}
@@ -289,7 +296,9 @@ def _event_cases() -> list[dict[str, Any]]:
     return [
         _event_case("a block of seven transactions", event),
         _event_case("without anomaly ids", empty.signed(CONTROL_SEEDS[0])),
-        _event_case("topic of another name", event.signed(CONTROL_SEEDS[0], "t1.control.commits"), "t1.control.commits"),
+        _event_case(
+            "topic of another name", event.signed(CONTROL_SEEDS[0], "t1.control.commits"), "t1.control.commits"
+        ),
         _event_case("signed for another topic", event, "t1.control.commits"),
         _event_case("anomaly id changed after signing", replace(event, anomaly_ids=event.anomaly_ids[:1])),
         _event_case("the proof is not signed", replace(event, proof=b"")),

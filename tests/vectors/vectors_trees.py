@@ -123,9 +123,7 @@ def proof_fields(proof: Proof) -> dict[str, Any]:
     }
 
 
-def _sibling_case(
-    name: str, root: bytes, key: str, value: bytes | None, proof: Proof, expect: str
-) -> dict[str, Any]:
+def _sibling_case(name: str, root: bytes, key: str, value: bytes | None, proof: Proof, expect: str) -> dict[str, Any]:
     assert statetree.verify(root, key, value, proof) == (expect == "OK"), name
     return {
         "name": name,

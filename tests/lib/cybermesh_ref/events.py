@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeVar, Union
+from typing import Any, ClassVar, TypeVar, Union
 
 from . import wire
 from .hashing import h, i64, public_key, sha256, sign, u16, u32, u64
@@ -39,9 +39,7 @@ class CustodyEntry:
     signature: bytes = b""
 
     def canonical(self) -> bytes:
-        return (
-            _part(1, self.ref_hash) + _part(2, self.actor_id) + _part(3, i64(self.ts)) + _part(4, self.signature)
-        )
+        return _part(1, self.ref_hash) + _part(2, self.actor_id) + _part(3, i64(self.ts)) + _part(4, self.signature)
 
     def encode(self) -> bytes:
         return (
@@ -92,9 +90,7 @@ class _Event:
 
     def canonical(self, *, with_signature: bool = True) -> bytes:
         return b"".join(
-            _part(number, value)
-            for number, value in self.parts()
-            if with_signature or number != self.SIGNATURE_FIELD
+            _part(number, value) for number, value in self.parts() if with_signature or number != self.SIGNATURE_FIELD
         )
 
     def body(self) -> bytes:
@@ -298,7 +294,7 @@ EVENT_TYPES: dict[int, type[AnomalyEvent] | type[EvidenceEvent] | type[PolicyEve
 
 # --- reading ---
 
-_Reader = Callable[[int, "int | bytes"], "int | bytes | float"]
+_Reader = Callable[[int, "int | bytes"], Any]
 
 _RECORD_FIELDS: dict[int, dict[int, tuple[str, _Reader]]] = {
     ANOMALY: {
@@ -429,9 +425,7 @@ def _items(value: bytes) -> list[bytes]:
 
 def _parse_custody(data: bytes) -> CustodyEntry:
     cursor = _Cursor(data)
-    entry = CustodyEntry(
-        cursor.field(1), cursor.field(2), _integer(cursor.field(3), signed=True), cursor.field(4)
-    )
+    entry = CustodyEntry(cursor.field(1), cursor.field(2), _integer(cursor.field(3), signed=True), cursor.field(4))
     cursor.end()
     return entry
 

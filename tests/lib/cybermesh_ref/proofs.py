@@ -81,9 +81,7 @@ class CommitProof:
                 "view": self.qc.view,
                 "height": self.qc.height,
                 "block_id": self.qc.block_id.hex(),
-                "signatures": [
-                    {"validator": s.validator, "signature": s.signature.hex()} for s in self.qc.signatures
-                ],
+                "signatures": [{"validator": s.validator, "signature": s.signature.hex()} for s in self.qc.signatures],
             },
         }
 
@@ -250,9 +248,7 @@ class StateProof:
             "key": self.key,
             "height": self.height,
             "value": None if self.value is None else base64.b64encode(self.value).decode(),
-            "leaf": None
-            if leaf is None
-            else {"key_hash": leaf.key_hash.hex(), "value_hash": leaf.value_hash.hex()},
+            "leaf": None if leaf is None else {"key_hash": leaf.key_hash.hex(), "value_hash": leaf.value_hash.hex()},
             "siblings": [item.hex() for item in self.proof.siblings],
             "commit": self.commit.to_json(),
         }

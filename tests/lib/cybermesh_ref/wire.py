@@ -27,7 +27,7 @@ def put_int(number: int, value: int) -> bytes:
 
 
 def put_bytes(number: int, value: bytes, *, always: bool = False) -> bytes:
-    """A bytes, string or message field; proto3 writes no empty one, but an item of a repeated field is always written."""
+    """A bytes, string or message field. proto3 writes no empty one, except as an item of a repeated field (always)."""
     if not value and not always:
         return b""
     return _varint(number << 3 | BYTES) + _varint(len(value)) + value
