@@ -17,6 +17,7 @@
 
 #include "common/base/err.h"
 #include "common/edge/bus_endpoint.h"
+#include "common/edge/bus_monitor.h"
 #include "common/edge/bus_zap.h"
 #include "common/edge/log.h"
 
@@ -54,6 +55,8 @@ struct bus_socket {
     uint32_t frame_bytes_max;
     struct bus_counters counters;
     struct log_limit bad_log;
+    struct log_limit state_log;
+    struct bus_monitor monitor; /* of a connecting socket */
     char name[BUS_NAME_BYTES_MAX];
     char endpoint[BUS_ENDPOINT_BYTES_MAX];
 };
@@ -227,6 +230,10 @@ static int socket_attach(struct bus_socket *self, const struct bus_options *opti
         rc = curve_set(self->handle, options, binds);
     if (rc < 0)
         return rc;
+    if (!binds)
+        rc = bus_monitor_open(&self->monitor, self->bus->context, self->handle);
+    if (rc < 0)
+        return rc;
     rc = binds ? endpoint_bind(self->handle, &endpoint) : endpoint_connect(self->handle, &endpoint);
     if (rc < 0)
         return rc;
@@ -307,12 +314,47 @@ void bus_socket_close(struct bus_socket **self)
 {
     if (!self || !*self)
         return;
+    bus_monitor_close(&(*self)->monitor, (*self)->handle);
     if ((*self)->handle)
         zmq_close((*self)->handle);
     if ((*self)->bus)
         atomic_fetch_sub(&(*self)->bus->socket_count, 1);
     free(*self);
     *self = NULL;
+}
+
+bool bus_socket_is_connected(const struct bus_socket *self)
+{
+    return self->monitor.connected;
+}
+
+static void socket_connect_anew(struct bus_socket *self)
+{
+    zmq_disconnect(self->handle, self->endpoint); /* what is left of the old connection, if anything */
+    int rc = zmq_connect(self->handle, self->endpoint) < 0 ? -errno : 0;
+    log_limited(&self->state_log, LOG_LEVEL_WARN, "bus.connect_again", "socket=%s endpoint=%s rc=%d", self->name,
+                LOG_QUOTE_TEXT(self->endpoint), rc);
+}
+
+void bus_socket_tend(struct bus_socket *self, uint64_t now_ms)
+{
+    if (!self->monitor.events)
+        return;
+    switch (bus_monitor_read(&self->monitor, now_ms)) {
+    case BUS_MONITOR_FINE:
+        break;
+    case BUS_MONITOR_CONNECTED:
+        log_limited(&self->state_log, LOG_LEVEL_INFO, "bus.connected", "socket=%s endpoint=%s", self->name,
+                    LOG_QUOTE_TEXT(self->endpoint));
+        break;
+    case BUS_MONITOR_LOST:
+        log_limited(&self->state_log, LOG_LEVEL_INFO, "bus.disconnected", "socket=%s endpoint=%s", self->name,
+                    LOG_QUOTE_TEXT(self->endpoint));
+        break;
+    case BUS_MONITOR_GIVEN_UP:
+        socket_connect_anew(self);
+        break;
+    }
 }
 
 int bus_subscribe(struct bus_socket *self, const char *topic_prefix)

@@ -26,9 +26,12 @@
 
 enum {
     MESSAGES_MAX_DEFAULT = 256,
-    INTERNAL_FD_COUNT = 2, /* timerfd, signalfd */
+    INTERNAL_FD_COUNT = 2,    /* timerfd, signalfd */
+    INTERNAL_TIMER_COUNT = 1, /* sockets_tend */
+    TIMER_COUNT_MAX = LOOP_TIMER_COUNT_MAX + INTERNAL_TIMER_COUNT,
+    TEND_MS = 500,
     SOURCE_COUNT_MAX = LOOP_SOCKET_COUNT_MAX + LOOP_FD_COUNT_MAX + INTERNAL_FD_COUNT,
-    TIMER_GENERATION_MAX = UINT32_MAX / LOOP_TIMER_COUNT_MAX - 1,
+    TIMER_GENERATION_MAX = UINT32_MAX / TIMER_COUNT_MAX - 1,
 };
 
 /* One registered socket or descriptor. */
@@ -63,7 +66,7 @@ struct loop {
     uint32_t socket_count;
     uint32_t fd_count;
     uint64_t armed_us; /* the deadline timer_fd is set to; 0: none */
-    struct timer timers[LOOP_TIMER_COUNT_MAX];
+    struct timer timers[TIMER_COUNT_MAX];
     struct source sources[SOURCE_COUNT_MAX];
 };
 
@@ -325,7 +328,7 @@ void loop_fd_remove(struct loop *self, int fd)
 static struct timer *timer_next(struct loop *self)
 {
     struct timer *next = NULL;
-    for (size_t i = 0; i < LOOP_TIMER_COUNT_MAX; i++) {
+    for (size_t i = 0; i < TIMER_COUNT_MAX; i++) {
         struct timer *timer = &self->timers[i];
         if (timer->used && (!next || timer->deadline_us < next->deadline_us))
             next = timer;
@@ -367,7 +370,7 @@ static void timers_ready(void *context)
         log_error("loop.timer_failed", "error=\"%s\"", strerror(errno));
     self->armed_us = 0;
     const uint64_t now_us = loop_now_us();
-    for (size_t i = 0; i < LOOP_TIMER_COUNT_MAX && !self->stopping; i++) {
+    for (size_t i = 0; i < TIMER_COUNT_MAX && !self->stopping; i++) {
         struct timer *timer = timer_next(self);
         if (!timer || timer->deadline_us > now_us)
             break;
@@ -379,9 +382,9 @@ static void timers_ready(void *context)
 static int timer_add(struct loop *self, const struct timer *wanted, uint32_t *id)
 {
     uint32_t index = 0;
-    while (index < LOOP_TIMER_COUNT_MAX && self->timers[index].used)
+    while (index < TIMER_COUNT_MAX && self->timers[index].used)
         index++;
-    if (index == LOOP_TIMER_COUNT_MAX)
+    if (index == TIMER_COUNT_MAX)
         return ERR_FULL;
     struct timer *timer = &self->timers[index];
     uint32_t generation = timer->generation % TIMER_GENERATION_MAX + 1; /* never 0, so no id is LOOP_TIMER_NONE */
@@ -389,7 +392,7 @@ static int timer_add(struct loop *self, const struct timer *wanted, uint32_t *id
     timer->used = true;
     timer->generation = generation;
     if (id)
-        *id = generation * LOOP_TIMER_COUNT_MAX + index;
+        *id = generation * TIMER_COUNT_MAX + index;
     timers_arm(self);
     return 0;
 }
@@ -412,8 +415,8 @@ int loop_timer_every(struct loop *self, uint32_t period_ms, void (*fire)(void *c
 
 void loop_timer_cancel(struct loop *self, uint32_t id)
 {
-    struct timer *timer = &self->timers[id % LOOP_TIMER_COUNT_MAX];
-    if (!timer->used || timer->generation != id / LOOP_TIMER_COUNT_MAX)
+    struct timer *timer = &self->timers[id % TIMER_COUNT_MAX];
+    if (!timer->used || timer->generation != id / TIMER_COUNT_MAX)
         return;
     timer->used = false;
     timers_arm(self);
@@ -447,12 +450,22 @@ static int signals_open(struct loop *self)
     return fd_add(self, self->signal_fd, signal_ready, self);
 }
 
+static void sockets_tend(void *context)
+{
+    struct loop *self = context;
+    for (size_t i = 0; i < SOURCE_COUNT_MAX; i++) {
+        if (self->sources[i].used && self->sources[i].socket)
+            bus_socket_tend(self->sources[i].socket, loop_now_ms());
+    }
+}
+
 static int timers_open(struct loop *self)
 {
     self->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (self->timer_fd < 0)
         return -errno;
-    return fd_add(self, self->timer_fd, timers_ready, self);
+    int rc = fd_add(self, self->timer_fd, timers_ready, self);
+    return rc < 0 ? rc : loop_timer_every(self, TEND_MS, sockets_tend, self, NULL);
 }
 
 int loop_new(struct loop **out)
