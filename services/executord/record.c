@@ -1,0 +1,201 @@
+/* record.c - records and receipts as bytes. The field numbers are those of proto/record.proto. */
+#include "services/executord/record.h"
+
+#include <assert.h>
+
+#include "common/base/err.h"
+#include "common/base/hex.h"
+#include "common/base/stateproof.h"
+#include "services/executord/wire.h"
+
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+static void key_text(struct record_key *key, const char *text)
+{
+    size_t size = strlen(text);
+    assert(key->size + size < sizeof key->text);
+    memcpy(key->text + key->size, text, size + 1);
+    key->size += size;
+}
+
+static void key_hex(struct record_key *key, const uint8_t *data, size_t size)
+{
+    assert(key->size + 2 * size < sizeof key->text);
+    hex_encode(key->text + key->size, data, size);
+    key->size += 2 * size;
+}
+
+static void key_end(struct record_key *key)
+{
+    key->hash = stateproof_key_hash(record_key_span(key));
+}
+
+struct record_key record_key_event(enum tx_kind kind, struct span id)
+{
+    static const char *const prefixes[TX_KIND_COUNT] = {
+        [TX_ANOMALY] = "anomaly/", [TX_EVIDENCE] = "evidence/", [TX_POLICY] = "policy/"};
+    assert(kind >= TX_ANOMALY && kind < TX_KIND_COUNT && id.size <= TX_ID_BYTES_MAX);
+    struct record_key key;
+    key.size = 0;
+    key_text(&key, prefixes[kind]);
+    memcpy(key.text + key.size, id.data, id.size);
+    key.size += id.size;
+    key.text[key.size] = '\0';
+    key_end(&key);
+    return key;
+}
+
+struct record_key record_key_producer(const struct sign_public *producer)
+{
+    struct record_key key;
+    key.size = 0;
+    key_text(&key, "producer/");
+    key_hex(&key, producer->bytes, sizeof producer->bytes);
+    key_end(&key);
+    return key;
+}
+
+struct record_key record_key_validator(const struct hash *id)
+{
+    struct record_key key;
+    key.size = 0;
+    key_text(&key, "validator/");
+    key_hex(&key, id->bytes, sizeof id->bytes);
+    key_end(&key);
+    return key;
+}
+
+struct record_key record_key_nonce(const struct sign_public *producer, const uint8_t nonce[static TX_NONCE_BYTES])
+{
+    struct record_key key;
+    key.size = 0;
+    key_text(&key, "nonce/");
+    key_hex(&key, producer->bytes, sizeof producer->bytes);
+    key_text(&key, "/");
+    key_hex(&key, nonce, TX_NONCE_BYTES);
+    key_end(&key);
+    return key;
+}
+
+bool record_key_is_nonce(struct span key)
+{
+    static const char prefix[] = "nonce/";
+    return key.size >= sizeof prefix - 1 && memcmp(key.data, prefix, sizeof prefix - 1) == 0;
+}
+
+/* --- values ------------------------------------------------------------------------------------------------------- */
+
+void record_anomaly_encode(struct bytes_writer *writer, const struct record_anomaly *record)
+{
+    wire_put_bytes(writer, 1, record->type);
+    wire_put_number(writer, 2, record->severity);
+    wire_put_number(writer, 3, record->confidence_ppm);
+    wire_put_bytes(writer, 4, record->source);
+    wire_put_number(writer, 5, (uint64_t)record->ts);
+    wire_put_bytes(writer, 6, record->status);
+    wire_put_bytes(writer, 7, record->producer);
+    wire_put_bytes(writer, 8, record->tx_id);
+    wire_put_number(writer, 9, record->height);
+}
+
+void record_evidence_encode(struct bytes_writer *writer, const struct record_evidence *record)
+{
+    wire_put_bytes(writer, 1, record->type);
+    for (uint32_t i = 0; i < record->refs_of->ref_count; i++) {
+        struct hash ref = tx_ref(record->refs_of, i);
+        wire_put_item(writer, 2, span_of(ref.bytes, HASH_BYTES));
+    }
+    wire_put_bytes(writer, 3, record->content_hash);
+    wire_put_number(writer, 4, record->custody_count);
+    wire_put_number(writer, 5, (uint64_t)record->ts);
+    wire_put_bytes(writer, 6, record->status);
+    wire_put_bytes(writer, 7, record->producer);
+    wire_put_bytes(writer, 8, record->tx_id);
+    wire_put_number(writer, 9, record->height);
+}
+
+void record_policy_encode(struct bytes_writer *writer, const struct record_policy *record)
+{
+    wire_put_bytes(writer, 1, record->rule);
+    wire_put_bytes(writer, 2, record->action);
+    wire_put_bytes(writer, 3, record->policy_id);
+    for (size_t i = 0; i < record->target_count; i++)
+        wire_put_item(writer, 4, record->targets[i]);
+    wire_put_number(writer, 5, record->ttl_s);
+    wire_put_number(writer, 6, record->expires_at_s);
+    wire_put_number(writer, 7, record->active);
+    wire_put_number(writer, 8, (uint64_t)record->ts);
+    wire_put_bytes(writer, 9, record->content_hash);
+    wire_put_bytes(writer, 10, record->producer);
+    wire_put_bytes(writer, 11, record->tx_id);
+    wire_put_number(writer, 12, record->height);
+}
+
+void record_producer_encode(struct bytes_writer *writer, const struct record_producer *record)
+{
+    wire_put_bytes(writer, 1, record->name);
+    wire_put_number(writer, 2, record->roles);
+    wire_put_number(writer, 3, record->active);
+}
+
+void record_validator_encode(struct bytes_writer *writer, const struct record_validator *record)
+{
+    wire_put_bytes(writer, 1, record->name);
+    wire_put_bytes(writer, 2, record->sign_key);
+    wire_put_number(writer, 3, record->active);
+    wire_put_number(writer, 4, record->index);
+}
+
+void record_nonce_encode(struct bytes_writer *writer, const struct record_nonce *record)
+{
+    wire_put_bytes(writer, 1, span_of(record->tx_id.bytes, HASH_BYTES));
+    wire_put_number(writer, 2, (uint64_t)record->expires_at_s);
+}
+
+void record_receipt_encode(struct bytes_writer *writer, const struct record_receipt *record)
+{
+    assert(record->status.size <= RECORD_STATUS_BYTES_MAX);
+    wire_put_bytes(writer, 1, record->tx_id);
+    wire_put_number(writer, 2, record->kind);
+    wire_put_bytes(writer, 3, record->key);
+    wire_put_bytes(writer, 4, record->value_hash);
+    wire_put_bytes(writer, 5, record->status);
+}
+
+/* --- reading back ------------------------------------------------------------------------------------------------- */
+
+int record_producer_decode(struct record_producer *out, struct span value)
+{
+    struct record_producer record = {0};
+    struct bytes_reader reader = bytes_reader_of(value);
+    struct wire_field field;
+    while (wire_next(&reader, &field)) {
+        if (field.number == 1)
+            record.name = field.bytes;
+        else if (field.number == 2)
+            record.roles = (uint32_t)field.value;
+        else if (field.number == 3)
+            record.active = field.value != 0;
+    }
+    if (reader.failed)
+        return ERR_MALFORMED;
+    *out = record;
+    return 0;
+}
+
+int record_nonce_decode(struct record_nonce *out, struct span value)
+{
+    struct record_nonce record = {0};
+    struct bytes_reader reader = bytes_reader_of(value);
+    struct wire_field field;
+    while (wire_next(&reader, &field)) {
+        if (field.number == 1 && field.bytes.size == HASH_BYTES)
+            memcpy(record.tx_id.bytes, field.bytes.data, HASH_BYTES);
+        else if (field.number == 2)
+            record.expires_at_s = (int64_t)field.value;
+    }
+    if (reader.failed)
+        return ERR_MALFORMED;
+    *out = record;
+    return 0;
+}
