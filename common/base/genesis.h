@@ -48,7 +48,7 @@ struct genesis_parameters {
 #define GENESIS_FIELD(name, default_value, min, max) uint64_t name;
     GENESIS_PARAMETERS(GENESIS_FIELD)
 #undef GENESIS_FIELD
-    bool require_v2;          /* refuse v1 signatures; default false */
+    bool require_v2;           /* refuse v1 signatures; default false */
     bool custody_verification; /* text "required" (default) or "off" in the file */
 };
 

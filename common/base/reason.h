@@ -23,7 +23,7 @@ enum reason {
 #define REASON_ENUM(name) REASON_##name,
     REASON_LIST(REASON_ENUM)
 #undef REASON_ENUM
-    REASON_COUNT,
+        REASON_COUNT,
 };
 
 /* "MALFORMED", ...; "NONE" for 0; "UNKNOWN" for anything else. */

@@ -22,7 +22,7 @@ struct stateproof_leaf {
 struct stateproof {
     bool has_leaf; /* what stands at the position: leaf, or nothing */
     struct stateproof_leaf leaf;
-    uint32_t sibling_count; /* = depth */
+    uint32_t sibling_count;                     /* = depth */
     struct hash siblings[STATEPROOF_DEPTH_MAX]; /* siblings[0] the deepest */
 };
 

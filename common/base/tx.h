@@ -23,7 +23,7 @@ enum tx_kind { TX_ANOMALY = 1, TX_EVIDENCE = 2, TX_POLICY = 3, TX_KIND_COUNT };
 enum tx_alg { TX_ALG_V1 = 1, TX_ALG_V2 = 2 };
 
 enum {
-    TX_RECORD_BYTES_MAX = 1 << 20,  /* the Kafka record */
+    TX_RECORD_BYTES_MAX = 1 << 20,    /* the Kafka record */
     TX_CONTENT_BYTES_MAX = 512 << 10, /* payload, params */
     TX_PROOF_BLOB_BYTES_MAX = 256 << 10,
     TX_ID_BYTES_MAX = 128,
@@ -50,8 +50,8 @@ struct tx {
     struct span body;       /* the whole body */
     struct span unsigned_a; /* the canonical form without the signature field is unsigned_a || unsigned_b */
     struct span unsigned_b;
-    struct span id;         /* event id, text */
-    int64_t ts;             /* unix s */
+    struct span id; /* event id, text */
+    int64_t ts;     /* unix s */
     struct hash content_hash;
     struct sign_public producer; /* producer_id = pubkey */
     uint8_t nonce[TX_NONCE_BYTES];
@@ -61,9 +61,9 @@ struct tx {
     /* anomaly */
     struct span source;
     struct span model_version; /* may be empty */
-    uint32_t severity;       /* 1..10 */
-    uint64_t confidence_bits; /* IEEE-754 */
-    uint32_t confidence_ppm; /* round half up of confidence * 10^6 */
+    uint32_t severity;         /* 1..10 */
+    uint64_t confidence_bits;  /* IEEE-754 */
+    uint32_t confidence_ppm;   /* round half up of confidence * 10^6 */
     /* evidence */
     uint32_t ref_count;
     struct span refs; /* ref_count items, each u32 32 || 32 bytes: see tx_ref() */
@@ -87,7 +87,7 @@ struct tx_fields {
     const struct tx_custody_fields {
         struct span ref_hash, actor_id, signature;
         int64_t ts;
-    } *custody;
+    } * custody;
     size_t custody_count;
 };
 

@@ -1,6 +1,7 @@
 /* tx_format.h - the format of each kind of transaction, for the files that read, write and check it.
  *
- * One table per kind lists the fields in number order; the encoder and the parser both walk it, so they cannot disagree.
+ * One table per kind lists the fields in number order; the encoder and the parser both walk it, so they cannot
+ * disagree.
  *
  * Pure. Only for common/base/tx*.c.
  */
