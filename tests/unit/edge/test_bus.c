@@ -532,9 +532,8 @@ static void send_garbage(int (*connect_to)(const char *endpoint), const char *en
         "\x01\x7f",                                     /* ZMTP 1.0 */
         "\xff\0\0\0\0\0\0\0\x01\x7f\x01\x05",           /* ZMTP 2.0 */
         "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL",         /* ZMTP 3.0 */
-        "\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01"
-        "CURVE",                              /* ZMTP 3.1 */
-        "\xff\0\0\0\0\0\0\0\x01\x7f\xff\xff", /* a future one */
+        "\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01\x43URVE",   /* ZMTP 3.1 */
+        "\xff\0\0\0\0\0\0\0\x01\x7f\xff\xff",           /* a future one */
     };
     static const size_t sizes[] = {27, 8, 11, 2, 12, 16, 17, 12};
     uint8_t bytes[2048];
