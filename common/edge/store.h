@@ -97,8 +97,8 @@ struct store_op {
 
 /* Carry out all operations in their order as one transaction, synced to disk. A full map is grown and the write done
  * again. On failure nothing has changed. Returns 0; -EEXIST (APPEND); -EINVAL (a key or value out of range, an
- * operation that does not fit the table); ERR_FULL (map_bytes_max; a deletion needs room too: the limit must be raised);
- * ERR_CORRUPT; -ENOSPC, -EIO, -ENOMEM. Not from inside a visitor. */
+ * operation that does not fit the table); ERR_FULL (map_bytes_max; a deletion needs room too: the limit must be
+ * raised); ERR_CORRUPT; -ENOSPC, -EIO, -ENOMEM. Not from inside a visitor. */
 MUST_USE int store_write(struct store *self, const struct store_op *ops, size_t count);
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
