@@ -38,7 +38,7 @@ struct hash stateproof_node_hash(const struct hash *left, const struct hash *rig
 /* Bit i (0 = most significant) of a key hash. */
 static inline unsigned stateproof_bit(const struct hash *key_hash, uint32_t index)
 {
-    return (key_hash->bytes[index / 8] >> (7 - index % 8)) & 1u;
+    return ((unsigned)key_hash->bytes[index / 8] >> (7 - index % 8)) & 1u;
 }
 
 /* Does proof show that key has this value (value.data != NULL) or is absent (value.data == NULL) under root?
