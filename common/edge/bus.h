@@ -4,15 +4,24 @@
  * sent each one. Foreign types and error codes end here.
  *
  * Transports: ipc:// and tcp:// only.
- *   tcp  is always CURVE: without keys a socket is refused. A bound socket accepts only the keys that bus_allow() named
- * for it; what the key is called there is the user id of each of its messages. ipc  has no CURVE; its directory is its
- * lock: owned by us and closed to others (mode 0700, or 0750 for a group). The user id of its messages is the empty
- * text. Sends and receives never block. A full queue is -EAGAIN; a PUB drops instead.
+ *
+ * tcp is always CURVE: without keys a socket is refused. A bound socket accepts only the keys that bus_allow() named for
+ * it; what the key is called there is the user id of each of its messages.
+ *
+ * ipc has no CURVE; its directory is its lock: owned by us and closed to others (mode 0700, or 0750 for a group). The
+ * user id of its messages is the empty text.
+ *
+ * Sends and receives never block. A full queue is -EAGAIN; a PUB drops instead. What a connection had queued is lost
+ * when it ends. A tcp one also ends when its peer is silent for 6 s, or does not read for 6 s while its queue is full.
+ * So a question without an answer is asked again.
  *
  * Not pure: sockets; one thread of libzmq and one of our own (the ZAP handler, RFC 27) per bus.
+ *
  * Ownership: a socket belongs to who opened it and is closed before its bus. A message owns its bytes until
- * bus_message_deinit(). Threads:   a socket and its messages belong to one thread. bus_allow(), bus_forbid() and
- * bus_refused_count() may be called from any thread.
+ * bus_message_deinit().
+ *
+ * Threads: a socket and its messages belong to one thread. bus_allow(), bus_forbid() and bus_refused_count() may be
+ * called from any thread.
  */
 #pragma once
 

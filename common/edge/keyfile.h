@@ -1,7 +1,7 @@
 /* keyfile.h - secret keys in files: 64 hex digits and an optional newline, closed to everyone but the owner.
  *
- * Not pure: files. Ownership: keys are the caller's, who wipes them (sodium_memzero) after use; copies made here are
- * wiped. Threads: no state.
+ * Not pure: files. Threads: no state.
+ * Ownership: keys are the caller's, who wipes them (sodium_memzero) after use; copies made here are wiped.
  */
 #pragma once
 

@@ -5,8 +5,8 @@
  *
  * Not pure: threads.
  * Ownership: the argument belongs to the job from workers_submit() until done(argument) is called; the submitter's
- * thread must not touch it in between. Threads:   all functions are for the loop's thread; work runs on the pool's
- * threads and shares nothing.
+ * thread must not touch it in between.
+ * Threads: all functions are for the loop's thread; work runs on the pool's threads and shares nothing.
  */
 #pragma once
 
