@@ -5,8 +5,8 @@
  *
  * Transports: ipc:// and tcp:// only.
  *
- * tcp is always CURVE: without keys a socket is refused. A bound socket accepts only the keys that bus_allow() named for
- * it; what the key is called there is the user id of each of its messages.
+ * tcp is always CURVE: without keys a socket is refused. A bound socket accepts only the keys that bus_allow() named
+ * for it; what the key is called there is the user id of each of its messages.
  *
  * ipc has no CURVE; its directory is its lock: owned by us and closed to others (mode 0700, or 0750 for a group). The
  * user id of its messages is the empty text.
@@ -67,11 +67,10 @@ struct bus_message {
 struct bus_options {
     const char *
         name; /* for logs and metrics, and the list that bus_allow() fills: "admission", "gossip_pub"; unique per bus */
-    const char *endpoint;        /* "ipc://path" or "tcp://host:port"; a bound tcp port may be "*" (any free one: see
-                                    bus_socket_endpoint) */
-    const uint8_t *curve_secret; /* tcp: our BUS_KEY_BYTES; ipc: ignored, may be NULL. Copied into the socket */
-    const uint8_t
-        *server_public; /* tcp, connecting side: BUS_KEY_BYTES of the peer that binds; else ignored, may be NULL */
+    const char *endpoint;         /* "ipc://path" or "tcp://host:port"; a bound tcp port may be "*" (any free one: see
+                                     bus_socket_endpoint) */
+    const uint8_t *curve_secret;  /* tcp: our BUS_KEY_BYTES; ipc: ignored, may be NULL. Copied into the socket */
+    const uint8_t *server_public; /* tcp, connecting side: BUS_KEY_BYTES of the peer that binds; else ignored */
     uint32_t
         frame_bytes_max; /* larger payloads are not sent (ERR_TOO_LARGE) and not accepted (the peer is disconnected) */
     uint32_t queue_count_max; /* messages per peer and direction (the high-water mark); 1..BUS_QUEUE_COUNT_MAX */
@@ -113,10 +112,12 @@ uint64_t bus_refused_count(const struct bus *self);
 
 /* Open a socket and bind or connect it. All copy what they keep of the options.
  *
- * ROUTER answers the routes it heard; a send to a peer that left is ERR_PEER_GONE.
- * DEALER has exactly one peer, which may come, go and come back: while it is away a send is -EAGAIN, and what it did
- * not read is lost, so a request that has no answer is sent again. PUB    drops for a subscriber whose queue is full.
- * SUB    has one publisher per socket; nothing arrives before bus_subscribe().
+ * A ROUTER answers the routes it heard; a send to a peer that left is ERR_PEER_GONE.
+ *
+ * A DEALER has exactly one peer, which may come, go and come back: while it is away a send is -EAGAIN, and what it did
+ * not read is lost, so a request that has no answer is sent again.
+ *
+ * A PUB drops for a subscriber whose queue is full. A SUB has one publisher; nothing arrives before bus_subscribe().
  *
  * Binding an ipc path creates its directory (only the last part of it, mode 0700) when missing and replaces the socket
  * file a dead process left; while another process listens there it is -EADDRINUSE. Connecting needs the directory, not
