@@ -23,8 +23,9 @@ struct piece {
 };
 
 struct chunk {
-    _Alignas(SLAB_STEP_BYTES) struct chunk *next;
-    _Alignas(SLAB_STEP_BYTES) uint8_t data[];
+    struct chunk *next;
+    uint8_t *data; /* the first aligned byte of memory */
+    uint8_t memory[];
 };
 
 struct slab {
@@ -85,9 +86,10 @@ static int chunk_add(struct slab *self)
 {
     if (self->total_bytes + self->chunk_bytes > self->bytes_max)
         return -ENOMEM;
-    struct chunk *chunk = malloc(sizeof *chunk + self->chunk_bytes);
+    struct chunk *chunk = malloc(sizeof *chunk + self->chunk_bytes + SLAB_STEP_BYTES);
     if (!chunk)
         return -ENOMEM;
+    chunk->data = chunk->memory + SLAB_STEP_BYTES - (uintptr_t)chunk->memory % SLAB_STEP_BYTES;
     chunk->next = self->chunks;
     self->chunks = chunk;
     self->cut_bytes = 0;

@@ -14,7 +14,7 @@
 #include "common/base/attr.h"
 
 enum {
-    SLAB_STEP_BYTES = 16,
+    SLAB_STEP_BYTES = 64,                 /* a cache line: a tree node is one, and is never split over two */
     SLAB_SMALL_BYTES_MAX = 512,           /* up to here sizes rise by SLAB_STEP_BYTES, above by doubling */
     SLAB_PIECE_BYTES_MAX = 256 * 1024,    /* the largest piece */
     SLAB_CHUNK_BYTES_DEFAULT = 1024 * 1024,
@@ -31,7 +31,7 @@ struct slab_options {
 MUST_USE int slab_new(struct slab **out, const struct slab_options *options);
 void slab_destroy(struct slab **self);
 
-/* A piece of size bytes (1..SLAB_PIECE_BYTES_MAX), aligned to 16. NULL when the limit is reached or memory is out. */
+/* A piece of size bytes (1..SLAB_PIECE_BYTES_MAX), aligned to SLAB_STEP_BYTES. NULL when the limit is reached or memory is out. */
 void *slab_alloc(struct slab *self, size_t size);
 
 /* Give a piece back; size is what it was asked with. NULL is ignored. */
