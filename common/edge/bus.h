@@ -65,15 +65,14 @@ struct bus_message {
 
 /* What a socket is made of. */
 struct bus_options {
-    const char *
-        name; /* for logs and metrics, and the list that bus_allow() fills: "admission", "gossip_pub"; unique per bus */
-    const char *endpoint;         /* "ipc://path" or "tcp://host:port"; a bound tcp port may be "*" (any free one: see
-                                     bus_socket_endpoint) */
+    /* For logs and metrics, and the list that bus_allow() fills: "admission", "gossip_pub". Unique per bus. */
+    const char *name;
+    /* "ipc://path" or "tcp://host:port". A bound tcp port may be "*", any free one: see bus_socket_endpoint(). */
+    const char *endpoint;
     const uint8_t *curve_secret;  /* tcp: our BUS_KEY_BYTES; ipc: ignored, may be NULL. Copied into the socket */
     const uint8_t *server_public; /* tcp, connecting side: BUS_KEY_BYTES of the peer that binds; else ignored */
-    uint32_t
-        frame_bytes_max; /* larger payloads are not sent (ERR_TOO_LARGE) and not accepted (the peer is disconnected) */
-    uint32_t queue_count_max; /* messages per peer and direction (the high-water mark); 1..BUS_QUEUE_COUNT_MAX */
+    uint32_t frame_bytes_max;     /* larger payloads are not sent (ERR_TOO_LARGE) and not accepted (dropped) */
+    uint32_t queue_count_max;     /* messages per peer and direction, 1..BUS_QUEUE_COUNT_MAX */
 };
 
 /* Counters of one socket since it was opened. */
