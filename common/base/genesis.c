@@ -23,7 +23,7 @@ int genesis_validator_index(const struct genesis *genesis, const struct hash *id
 struct genesis_parameters genesis_parameters_default(void)
 {
     return (struct genesis_parameters){
-#define GENESIS_DEFAULT(name, default_value, min, max) .name = default_value,
+#define GENESIS_DEFAULT(name, default_value, min, max) .name = (default_value),
         GENESIS_PARAMETERS(GENESIS_DEFAULT)
 #undef GENESIS_DEFAULT
             .require_v2 = false,

@@ -32,6 +32,6 @@ int hex_decode(uint8_t *out, size_t size, const char *text)
     if (text[2 * size] != '\0')
         return ERR_MALFORMED;
     for (size_t i = 0; i < size; i++)
-        out[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+        out[i] = (uint8_t)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
     return 0;
 }

@@ -272,7 +272,7 @@ int tx_parse(struct tx *out, struct span body, const char **why)
     if (kind < TX_ANOMALY || kind >= TX_KIND_COUNT)
         return tx_fail(REASON_MALFORMED, why, "kind must be 1, 2 or 3");
     struct tx tx = {.kind = (enum tx_kind)kind, .body = body};
-    struct span values[TX_FIELDS_MAX];
+    struct span values[TX_FIELDS_MAX] = {0};
     if (tx_split(&tx, values, &reader) < 0)
         return tx_fail(REASON_MALFORMED, why,
                        "the canonical form must have every field once, in number order, and nothing after the last");

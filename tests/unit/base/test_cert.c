@@ -412,6 +412,35 @@ static void a_tc_hash_covers_every_part(void **state)
     }
 }
 
+/* The greatest certificate, and one signature more than there is room for. */
+static void a_certificate_has_at_most_64_signatures(void **state)
+{
+    struct genesis genesis = {.validator_count = GENESIS_VALIDATORS_MAX};
+    struct qc qc = {.view = 1, .height = 1, .signature_count = CERT_SIGNERS_MAX};
+    struct tc tc = {.view = 1, .signature_count = CERT_SIGNERS_MAX};
+    for (uint32_t i = 0; i < CERT_SIGNERS_MAX; i++)
+        qc.signatures[i].validator = tc.signatures[i].validator = i;
+    assert_int_equal(qc_check_form(&qc, &genesis), 0);
+    assert_int_equal(tc_check_form(&tc, &genesis), 0);
+    assert_true(qc_signers(&qc) == UINT64_MAX);
+    qc.signature_count++;
+    tc.signature_count++;
+    assert_int_equal(qc_check_form(&qc, &genesis), CERT_BAD);
+    assert_int_equal(tc_check_form(&tc, &genesis), CERT_BAD);
+}
+
+/* Four validators sign for this view, height and block. */
+static void qc_sign(struct qc *qc, const struct network *network)
+{
+    uint8_t vote[CERT_VOTE_BYTES];
+    cert_vote_bytes(vote, &network->genesis.chain_id, qc->view, qc->height, &qc->block_id);
+    for (uint32_t i = 0; i < 4; i++) {
+        qc->signatures[i].validator = i;
+        sign_message(&qc->signatures[i].signature, &network->keys[i], span_of(vote, sizeof vote));
+    }
+    qc->signature_count = 4;
+}
+
 /* A chain of count headers, views rising by one, and the QC of the last. */
 static void chain_make(uint8_t *headers, struct cert_commit_proof *proof, const struct network *network, size_t count)
 {
@@ -426,13 +455,46 @@ static void chain_make(uint8_t *headers, struct cert_commit_proof *proof, const 
         header.view++;
     }
     *proof = (struct cert_commit_proof){.headers = headers, .header_count = count};
-    proof->qc = (struct qc){.view = count, .height = count, .block_id = id, .signature_count = 4};
-    uint8_t vote[CERT_VOTE_BYTES];
-    cert_vote_bytes(vote, &network->genesis.chain_id, count, count, &id);
-    for (uint32_t i = 0; i < 4; i++) {
-        proof->qc.signatures[i].validator = i;
-        sign_message(&proof->qc.signatures[i].signature, &network->keys[i], span_of(vote, sizeof vote));
+    proof->qc = (struct qc){.view = count, .height = count, .block_id = id};
+    qc_sign(&proof->qc, network);
+}
+
+static int chain_verify(const struct cert_commit_proof *proof, const struct network *network)
+{
+    struct block_header header;
+    const char *why;
+    return cert_commit_proof_verify(&header, proof, &network->genesis, &why);
+}
+
+/* Quorums that signed something else, however good their signatures are, prove nothing. */
+static void the_certificate_is_for_the_last_header_in_view_height_and_block(void **state)
+{
+    struct network network;
+    network_init(&network);
+    uint8_t headers[3 * BLOCK_HEADER_BYTES];
+    struct cert_commit_proof good, proof;
+    chain_make(headers, &good, &network, 3);
+    assert_int_equal(chain_verify(&good, &network), 0);
+    for (int i = 0; i < 3; i++) {
+        proof = good;
+        proof.qc.view += i == 0;
+        proof.qc.height += i == 1;
+        proof.qc.block_id.bytes[0] ^= i == 2;
+        qc_sign(&proof.qc, &network);
+        assert_int_equal(qc_verify(&proof.qc, &network.genesis), 0);
+        assert_int_equal(chain_verify(&proof, &network), CERT_BAD);
     }
+}
+
+static void one_certified_header_proves_nothing(void **state)
+{
+    struct network network;
+    network_init(&network);
+    uint8_t headers[BLOCK_HEADER_BYTES];
+    struct cert_commit_proof proof;
+    chain_make(headers, &proof, &network, 1);
+    assert_int_equal(qc_verify(&proof.qc, &network.genesis), 0);
+    assert_int_equal(chain_verify(&proof, &network), CERT_BAD);
 }
 
 static void a_commit_proof_has_at_most_4096_headers(void **state)
@@ -465,6 +527,9 @@ int main(void)
         cmocka_unit_test(a_timeout_certificate_carries_the_highest_qc_of_its_signers),
         cmocka_unit_test(a_timeout_certificate_needs_a_quorum_and_every_signature),
         cmocka_unit_test(a_tc_hash_covers_every_part),
+        cmocka_unit_test(a_certificate_has_at_most_64_signatures),
+        cmocka_unit_test(the_certificate_is_for_the_last_header_in_view_height_and_block),
+        cmocka_unit_test(one_certified_header_proves_nothing),
         cmocka_unit_test(a_commit_proof_has_at_most_4096_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ static struct hash subtree_hash(const struct stateproof_leaf *leaves, size_t cou
         return (struct hash){0};
     if (count == 1)
         return stateproof_leaf_hash(&leaves[0]);
-    struct stateproof_leaf sides[2][ENTRIES_MAX];
+    struct stateproof_leaf sides[2][ENTRIES_MAX] = {0};
     size_t counts[2] = {0, 0};
     for (size_t i = 0; i < count; i++) {
         unsigned side = stateproof_bit(&leaves[i].key_hash, depth);
@@ -34,7 +34,7 @@ static void roots_are_those_of_the_vectors(void **state)
     const json_t *test_case;
     VECTORS_EACH(root, index, test_case)
     {
-        struct stateproof_leaf leaves[ENTRIES_MAX];
+        struct stateproof_leaf leaves[ENTRIES_MAX] = {0};
         size_t count, total = json_array_size(vectors_get(test_case, "entries"));
         assert_true(total <= ENTRIES_MAX);
         const json_t *entry;
@@ -115,6 +115,30 @@ static void bits_count_from_the_most_significant(void **state)
     assert_int_equal(stateproof_bit(&key_hash, 15), 1);
 }
 
+/* Trees that no honest state has: the rules hold without the root's help. */
+static void what_stands_elsewhere_shows_nothing(void **state)
+{
+    struct stateproof proof = {.has_leaf = true};
+    proof.leaf.key_hash = stateproof_key_hash(span_text("a"));
+    proof.leaf.value_hash = hash_of(span_text("v"));
+    struct hash root = stateproof_leaf_hash(&proof.leaf);
+    assert_int_equal(stateproof_verify(&root, span_text("a"), span_text("v"), &proof), 0);
+    assert_int_equal(stateproof_verify(&root, span_text("b"), span_text("v"), &proof), STATEPROOF_BAD);
+
+    /* A leaf whose first bit is not that of the key, where the key would stand. */
+    char key[2] = "a";
+    struct hash key_hash;
+    do {
+        key[0]++;
+        key_hash = stateproof_key_hash(span_text(key));
+    } while (stateproof_bit(&key_hash, 0) == stateproof_bit(&proof.leaf.key_hash, 0));
+    struct hash node = stateproof_leaf_hash(&proof.leaf);
+    proof.sibling_count = 1;
+    root = stateproof_bit(&key_hash, 0) == 1 ? stateproof_node_hash(&proof.siblings[0], &node)
+                                             : stateproof_node_hash(&node, &proof.siblings[0]);
+    assert_int_equal(stateproof_verify(&root, span_text(key), (struct span){0}, &proof), STATEPROOF_BAD);
+}
+
 /* The deepest place there is: two keys that differ in the last bit only. */
 static void a_leaf_may_stand_at_depth_256(void **state)
 {
@@ -135,9 +159,9 @@ static void a_leaf_may_stand_at_depth_256(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(roots_are_those_of_the_vectors), cmocka_unit_test(proofs_are_judged_as_the_vectors_say),
-        cmocka_unit_test(an_empty_value_is_a_value),      cmocka_unit_test(bits_count_from_the_most_significant),
-        cmocka_unit_test(a_leaf_may_stand_at_depth_256),
+        cmocka_unit_test(roots_are_those_of_the_vectors),      cmocka_unit_test(proofs_are_judged_as_the_vectors_say),
+        cmocka_unit_test(an_empty_value_is_a_value),           cmocka_unit_test(bits_count_from_the_most_significant),
+        cmocka_unit_test(what_stands_elsewhere_shows_nothing), cmocka_unit_test(a_leaf_may_stand_at_depth_256),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
