@@ -1,0 +1,175 @@
+/* catchup.c - asking for blocks that we lack.
+ *
+ * A validator is behind while the block of its highest certificate is not here, or is here and not executed for long.
+ * It asks the validator that showed the certificate, then another at each retry, 200 ms x 2^k. What comes is a run of
+ * certified blocks; each certificate is verified and the ordinary commit rule decides: nobody's word is taken.
+ */
+#include "services/consensusd/consensus_state.h"
+
+#include <stdlib.h>
+
+#include "common/base/merkle.h"
+
+enum {
+    UNKNOWN_PATIENCE_MS = 200,     /* a proposal may be on its way */
+    UNEXECUTED_PATIENCE_MS = 1000, /* its bodies may be */
+    ATTEMPTS_SHIFT_MAX = 6,
+};
+
+static uint64_t patience_ms(const struct consensus *self)
+{
+    const struct block *block = blocktree_find(self->tree, &self->voting.high_qc.block_id);
+    return block ? UNEXECUTED_PATIENCE_MS : UNKNOWN_PATIENCE_MS;
+}
+
+static bool is_behind(const struct consensus *self)
+{
+    if (self->voting.high_qc.height <= blocktree_root(self->tree)->header.height)
+        return false;
+    const struct block *block = blocktree_find(self->tree, &self->voting.high_qc.block_id);
+    return !block || (block->state != BLOCK_VALID && block->state != BLOCK_REFUSED);
+}
+
+void catchup_hint(struct consensus *self, uint32_t sender)
+{
+    if (self->sync_attempts == 0)
+        self->sync_peer = sender;
+}
+
+static void next_peer(struct consensus *self)
+{
+    self->random = self->random * 6364136223846793005u + 1442695040888963407u;
+    uint32_t count = self->genesis->validator_count;
+    if (count < 2)
+        return;
+    uint32_t step = 1 + (uint32_t)((self->random >> 33) % (count - 1));
+    self->sync_peer = (self->self + step) % count;
+}
+
+static void request(struct consensus *self)
+{
+    if (self->sync_peer == self->self)
+        next_peer(self);
+    if (self->sync_peer == self->self)
+        return;
+    struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_SYNC);
+    if (!effect)
+        return;
+    uint64_t above_root = blocktree_root(self->tree)->header.height + 1;
+    if (self->sync_height < above_root)
+        self->sync_height = above_root;
+    effect->u.sync.peer = self->sync_peer;
+    effect->u.sync.height_first = self->sync_height;
+    uint32_t shift = self->sync_attempts < ATTEMPTS_SHIFT_MAX ? self->sync_attempts : ATTEMPTS_SHIFT_MAX;
+    self->sync_retry_ms = self->now_ms + ((uint64_t)CONSENSUS_SYNC_RETRY_MS << shift);
+    self->sync_attempts++;
+}
+
+void catchup_tick(struct consensus *self)
+{
+    if (!is_behind(self)) {
+        self->behind_since_ms = NEVER_MS;
+        self->sync_attempts = 0;
+        self->sync_height = 0;
+        return;
+    }
+    if (self->behind_since_ms == NEVER_MS) {
+        self->behind_since_ms = self->now_ms;
+        self->sync_retry_ms = self->now_ms + patience_ms(self);
+        return;
+    }
+    if (self->now_ms < self->sync_retry_ms)
+        return;
+    /* A request bore no fruit: begin again above the root, with another validator. */
+    if (self->sync_attempts > 0) {
+        next_peer(self);
+        self->sync_height = 0;
+    }
+    request(self);
+}
+
+uint64_t catchup_deadline_ms(const struct consensus *self)
+{
+    if (!is_behind(self))
+        return NEVER_MS;
+    return self->behind_since_ms == NEVER_MS ? self->now_ms : self->sync_retry_ms;
+}
+
+static bool tx_list_matches(const struct consensus_certified *block)
+{
+    uint32_t count = block->header.tx_count;
+    if (count == 0)
+        return hash_is_zero(&block->header.tx_root);
+    struct hash *scratch = malloc(count * sizeof *scratch);
+    if (!scratch)
+        return false;
+    struct hash root = merkle_root(block->tx_ids, count, scratch);
+    free(scratch);
+    return hash_equal(&root, &block->header.tx_root);
+}
+
+/* Put one block under its parent. Returns false when the run cannot go on. */
+static bool take(struct consensus *self, const struct consensus_certified *certified)
+{
+    const struct block_header *header = &certified->header;
+    if (header->height <= blocktree_root(self->tree)->header.height)
+        return true;
+    struct hash id = block_id(header);
+    struct block *block = blocktree_find(self->tree, &id);
+    if (!block) {
+        struct block *parent = blocktree_find(self->tree, &header->parent_id);
+        bool fits = parent && hash_equal(&header->chain_id, &self->genesis->chain_id) &&
+                    parent->header.height + 1 == header->height && parent->header.view == header->justify_view &&
+                    parent->header.view < header->view && tx_list_matches(certified);
+        if (!fits) {
+            self->counters.dropped_unlinked++;
+            return false;
+        }
+        block = vote_insert(self, parent, header, &id, certified->tx_ids);
+        if (!block)
+            return false;
+    }
+    vote_request_checks(self);
+    if (certified->qc)
+        certificate_take_qc(self, certified->qc);
+    if (block->has_qc)
+        commit_consider(self, block);
+    return true;
+}
+
+void catchup_on_synced(struct consensus *self, const struct consensus_event *event)
+{
+    if (event->sender != self->sync_peer || self->sync_attempts == 0)
+        return;
+    size_t taken = 0;
+    for (; taken < event->u.synced.count; taken++) {
+        const struct consensus_certified *each = &event->u.synced.blocks[taken];
+        struct hash id = block_id(&each->header);
+        bool own_certificate = each->qc && each->qc->view == each->header.view && each->qc->view > 0 &&
+                               each->qc->height == each->header.height && hash_equal(&each->qc->block_id, &id);
+        if (!own_certificate || !certificate_qc_valid(self, each->qc)) {
+            self->counters.dropped_bad++;
+            break;
+        }
+        if (!take(self, each))
+            break;
+    }
+    vote_retry_held(self);
+    if (taken == 0 || !is_behind(self))
+        return;
+    self->sync_height = event->u.synced.blocks[taken - 1].header.height + 1;
+    self->sync_attempts = 0;
+    /* The executor sets the pace: with half of the room taken, wait for commits. */
+    if (blocktree_count(self->tree) < CONSENSUS_BLOCKS_MAX / 2 && self->sync_height <= self->voting.high_qc.height)
+        request(self);
+    else
+        self->sync_retry_ms = self->now_ms + UNEXECUTED_PATIENCE_MS;
+    self->sync_attempts = 1;
+}
+
+void catchup_on_restored(struct consensus *self, const struct consensus_certified *block)
+{
+    if (block->qc && !certificate_qc_valid(self, block->qc))
+        return;
+    (void)take(self, block);
+}

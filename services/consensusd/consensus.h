@@ -1,0 +1,262 @@
+/* consensus.h - one validator's part in the agreement: two-chain Jolteon as a pure function of events.
+ *
+ * consensus_step() takes what happened (a message, a finished execution, the passing of time) and gives what to do, in
+ * order: write this down, then send that. The rules are those of docs/protocol.md, "Consensus".
+ *
+ * Pure: no sockets, clock, disk or log; libsodium's signatures only.
+ * Ownership: event memory stays with the caller; what effects point to is valid until the next call of any function.
+ * Threads:   one owner.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/attr.h"
+#include "common/base/block.h"
+#include "common/base/cert.h"
+#include "common/base/genesis.h"
+#include "common/base/hash.h"
+#include "common/base/sign.h"
+
+struct consensus; /* opaque */
+
+enum {
+    CONSENSUS_VIEWS_AHEAD_MAX = 100, /* messages for views further ahead are dropped */
+    CONSENSUS_BLOCKS_MAX = 512,      /* uncommitted blocks held */
+    CONSENSUS_COMMITS_PER_STEP = 64,
+    CONSENSUS_HEARTBEAT_MS = 500,
+    CONSENSUS_SYNC_RETRY_MS = 200, /* doubles with each fruitless request */
+};
+
+/* What must be on disk before a message leaves. */
+struct consensus_voting {
+    uint64_t last_voted_view;
+    bool has_vote; /* last_vote_* below */
+    uint64_t vote_view;
+    uint64_t vote_height;
+    struct hash vote_block_id;
+    struct signature vote_signature;
+    bool has_timeout;
+    uint64_t timeout_view;
+    uint64_t timeout_high_qc_view;
+    struct qc high_qc;
+    bool has_tc;
+    struct tc high_tc;
+};
+
+struct consensus_config {
+    const struct genesis *genesis; /* loan for the object's life */
+    uint32_t self;                 /* validator index */
+    struct sign_key key;           /* copied */
+    uint64_t block_min_interval_ms;
+    uint32_t block_target_txs;
+    uint64_t seed;            /* for tables and the choice of sync peers */
+    struct block_header root; /* the last committed block (the genesis block at first) */
+    struct hash root_id;
+    const struct consensus_voting *voting; /* NULL: a new validator */
+    uint64_t now_ms;
+};
+
+struct consensus_proposal {
+    struct block_header header;
+    const struct hash *tx_ids; /* header.tx_count of them */
+    const struct qc *justify;
+    const struct tc *tc; /* NULL: none attached */
+    struct signature signature;
+    struct signature vote_signature;
+};
+
+struct consensus_vote {
+    uint64_t view;
+    uint64_t height;
+    struct hash block_id;
+    struct signature signature;
+};
+
+struct consensus_timeout {
+    uint64_t view;
+    const struct qc *high_qc;
+    struct signature signature;
+};
+
+struct consensus_heartbeat {
+    uint64_t view;
+    const struct qc *high_qc;
+    const struct tc *high_tc; /* NULL: none */
+    uint64_t committed_height;
+    struct signature signature;
+};
+
+/* A block with its certificate, from another validator's store or from our own after a restart. */
+struct consensus_certified {
+    struct block_header header;
+    const struct hash *tx_ids;
+    const struct qc *qc; /* NULL: a stored block that we voted for and whose certificate we do not have */
+};
+
+enum consensus_event_type {
+    CONSENSUS_TICK,     /* time passed */
+    CONSENSUS_PROPOSAL, /* messages; sender is authenticated by the transport and compared with the signer */
+    CONSENSUS_VOTE,
+    CONSENSUS_TIMEOUT,
+    CONSENSUS_NEW_VIEW,
+    CONSENSUS_HEARTBEAT,
+    CONSENSUS_SYNCED,   /* certified blocks, ascending contiguous heights; count 0: the peer had none */
+    CONSENSUS_RESTORED, /* one uncommitted block from the own store, in height order, before the first tick */
+    CONSENSUS_BUILT,    /* answer to BUILD */
+    CONSENSUS_BUILD_FAILED,
+    CONSENSUS_CHECKED,        /* answer to CHECK */
+    CONSENSUS_RECHECKED,      /* answer to RECHECK */
+    CONSENSUS_POOL,           /* the pool's size changed */
+    CONSENSUS_EXECUTOR_RESET, /* the executor lost its speculative versions: every CHECK is asked again */
+};
+
+struct consensus_event {
+    enum consensus_event_type type;
+    uint64_t now_ms;                  /* monotonic */
+    uint64_t wall_ms;                 /* unix */
+    uint32_t sender;                  /* messages and SYNCED: validator index */
+    uint64_t sender_committed_height; /* messages */
+    union {
+        struct consensus_proposal proposal;
+        struct consensus_vote vote;
+        struct consensus_timeout timeout;
+        const struct tc *new_view;
+        struct consensus_heartbeat heartbeat;
+        struct {
+            const struct consensus_certified *blocks;
+            size_t count;
+        } synced;
+        struct consensus_certified restored;
+        struct {
+            uint64_t view;
+            struct block_header header;
+            const struct hash *tx_ids;
+        } built; /* BUILD_FAILED: view alone */
+        struct {
+            struct hash block_id;
+            bool ok;
+        } checked;
+        struct {
+            uint32_t live_count; /* asked transactions that would be executed */
+        } rechecked;
+        struct {
+            uint32_t tx_count;
+            uint64_t oldest_age_ms;
+        } pool;
+    } u;
+};
+
+enum consensus_effect_type {
+    CONSENSUS_PERSIST,       /* write the voting state, with the block's header and bodies if block_id is given; sync */
+    CONSENSUS_SEND_PROPOSAL, /* broadcasts */
+    CONSENSUS_SEND_VOTE,
+    CONSENSUS_SEND_TIMEOUT,
+    CONSENSUS_SEND_NEW_VIEW,
+    CONSENSUS_SEND_HEARTBEAT,
+    CONSENSUS_BUILD,   /* take candidates (none if !with_txs), execute them on the parent, answer BUILT */
+    CONSENSUS_CHECK,   /* get the bodies, execute, answer CHECKED */
+    CONSENSUS_RECHECK, /* would the longest waiting pooled transactions be executed on the parent? */
+    CONSENSUS_COMMIT,  /* final, in height order; the block was checked */
+    CONSENSUS_SYNC,    /* ask the peer for certified blocks from height_first */
+    CONSENSUS_FORGET,  /* the uncommitted block is abandoned */
+};
+
+struct consensus_build {
+    uint64_t view;
+    struct hash parent_id;
+    uint64_t height;
+    uint64_t justify_view;
+    uint64_t justify_signers;
+    uint64_t timestamp_ms;
+    bool with_txs;
+    const struct hash *excluded; /* ids of uncommitted ancestors, parent first */
+    size_t excluded_count;
+};
+
+struct consensus_check {
+    struct hash block_id;
+    struct block_header header;
+    const struct hash *tx_ids;
+};
+
+struct consensus_commit {
+    struct hash block_id;
+    struct block_header header;
+    const struct hash *tx_ids;
+    const struct qc *qc;                      /* of this block, or NULL when only a descendant's is known */
+    const struct block_header *proof_headers; /* the block first */
+    size_t proof_header_count;
+    const struct qc *proof_qc; /* of the last proof header */
+};
+
+struct consensus_effect {
+    enum consensus_effect_type type;
+    union {
+        struct {
+            const struct consensus_voting *voting;
+            const struct hash *block_id; /* NULL: none */
+            const struct block_header *header;
+        } persist;
+        struct consensus_proposal proposal;
+        struct consensus_vote vote;
+        struct consensus_timeout timeout;
+        const struct tc *new_view;
+        struct consensus_heartbeat heartbeat;
+        struct consensus_build build;
+        struct consensus_check check;
+        struct {
+            struct hash parent_id;
+            uint64_t timestamp_ms;
+        } recheck;
+        struct consensus_commit commit;
+        struct {
+            uint32_t peer;
+            uint64_t height_first;
+        } sync;
+        struct hash forget;
+    } u;
+};
+
+struct consensus_effects {
+    const struct consensus_effect *items;
+    size_t count;
+};
+
+struct consensus_counters {
+    uint64_t dropped_stale, dropped_ahead, dropped_bad, dropped_unlinked; /* messages */
+    uint64_t equivocations;
+    uint64_t timeouts_sent, timeout_certificates, blocks_proposed, votes_sent, commits, signatures_verified;
+};
+
+struct consensus_status {
+    uint64_t view;
+    uint64_t high_qc_view;
+    uint64_t high_qc_height;
+    uint64_t committed_height;
+    uint64_t last_voted_view;
+    uint64_t view_timeout_ms; /* T */
+    uint32_t leader;
+    uint32_t blocks_held;
+    bool behind; /* asks others for blocks */
+    struct consensus_counters counters;
+};
+
+/* Returns 0, -EINVAL (no such validator, N out of range) or -ENOMEM. */
+MUST_USE int consensus_new(struct consensus **out, const struct consensus_config *config);
+void consensus_destroy(struct consensus **self);
+
+/* Apply one event. effects->items belong to the object. A message that breaks a rule is counted and changes nothing. */
+void consensus_step(struct consensus *self, const struct consensus_event *event, struct consensus_effects *effects);
+
+/* When the next TICK is due, monotonic ms. */
+uint64_t consensus_deadline_ms(const struct consensus *self);
+
+void consensus_status(const struct consensus *self, struct consensus_status *out);
+
+/* The certified chain for sync answers: uncommitted blocks with certificates on the way to the highest one, from
+ * height_first up. Writes at most capacity and returns how many. */
+size_t consensus_certified(const struct consensus *self, uint64_t height_first, struct consensus_certified *out,
+                           size_t capacity);

@@ -1,0 +1,302 @@
+/* vote.c - proposals judged, blocks executed, votes cast and counted.
+ *
+ * Vote for block B at most once per view; B.view > last_voted_view; B.view = current view; and either
+ * B.justify_view = B.view - 1 (then no TC may be attached), or a valid TC of B.view - 1 is attached and B.justify_view
+ * is at least every high_qc_view in it. The parent of B is the justified block, the attached certificate's signers are
+ * justify_signers, and the block was executed here with an equal state root.
+ */
+#include "services/consensusd/consensus_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/base/merkle.h"
+
+struct block *vote_insert(struct consensus *self, struct block *parent, const struct block_header *header,
+                          const struct hash *id, const struct hash *tx_ids)
+{
+    struct block *block = NULL;
+    struct block *evicted = NULL;
+    if (blocktree_insert(self->tree, &block, &evicted, parent, header, id, tx_ids) < 0)
+        return NULL;
+    if (evicted) {
+        struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_FORGET);
+        if (effect)
+            effect->u.forget = evicted->id;
+    }
+    if (header->tx_count > 0)
+        self->tx_block_ms = self->now_ms;
+    if (parent->state == BLOCK_REFUSED)
+        block->state = BLOCK_REFUSED;
+    if (self->voting.high_qc.view == header->view && hash_equal(&self->voting.high_qc.block_id, id)) {
+        block->has_qc = true;
+        block->qc = self->voting.high_qc;
+    }
+    return block;
+}
+
+void vote_request_checks(struct consensus *self)
+{
+    for (struct block *block = blocktree_first(self->tree); block; block = block->next) {
+        if (block->state != BLOCK_WAITING || !block->parent || block->parent->state != BLOCK_VALID)
+            continue;
+        struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_CHECK);
+        if (!effect)
+            return;
+        block->state = BLOCK_CHECKING;
+        effect->u.check =
+            (struct consensus_check){.block_id = block->id, .header = block->header, .tx_ids = block->tx_ids};
+    }
+}
+
+static bool may_vote(const struct consensus *self, const struct block *block)
+{
+    return block->voteable && block->state == BLOCK_VALID && block->header.view == self->view &&
+           block->header.view > self->voting.last_voted_view;
+}
+
+bool vote_cast(struct consensus *self, struct block *block)
+{
+    if (!may_vote(self, block))
+        return false;
+    struct consensus_voting *voting = &self->voting;
+    uint8_t message[CERT_VOTE_BYTES];
+    cert_vote_bytes(message, &self->genesis->chain_id, block->header.view, block->header.height, &block->id);
+    sign_message(&voting->vote_signature, &self->key, span_of(message, sizeof message));
+    voting->has_vote = true;
+    voting->vote_view = block->header.view;
+    voting->vote_height = block->header.height;
+    voting->vote_block_id = block->id;
+    voting->last_voted_view = block->header.view;
+    consensus_persist(self, block);
+    struct tally_view *slot = tally_at(self->tally, block->header.view);
+    assert(slot);
+    slot->votes[self->self] = (struct tally_vote){
+        .known = true, .height = block->header.height, .block_id = block->id, .signature = voting->vote_signature};
+    self->counters.votes_sent++;
+    return true;
+}
+
+static void send_stored_vote(struct consensus *self)
+{
+    struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_SEND_VOTE);
+    if (effect)
+        effect->u.vote = (struct consensus_vote){.view = self->voting.vote_view,
+                                                 .height = self->voting.vote_height,
+                                                 .block_id = self->voting.vote_block_id,
+                                                 .signature = self->voting.vote_signature};
+}
+
+static void vote_try(struct consensus *self, struct block *block)
+{
+    if (!vote_cast(self, block))
+        return;
+    send_stored_vote(self);
+    struct hash id = block->id;
+    certificate_form_qc(self, block->header.view, &id);
+}
+
+void vote_on_checked(struct consensus *self, const struct hash *block_id, bool ok)
+{
+    struct block *block = blocktree_find(self->tree, block_id);
+    if (!block || block->state != BLOCK_CHECKING)
+        return;
+    block->state = ok ? BLOCK_VALID : BLOCK_REFUSED;
+    if (!ok)
+        return;
+    vote_try(self, block);
+    vote_request_checks(self);
+}
+
+/* What can be judged without the parent: the proposer, its signature, and the form of what it carries. */
+static bool proposal_form_valid(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
+                                const struct hash *id)
+{
+    const struct block_header *header = &proposal->header;
+    if (!hash_equal(&header->chain_id, &self->genesis->chain_id) || header->view == 0 || header->height == 0)
+        return false;
+    if (schedule_leader(&self->schedule, header->view) != sender ||
+        !hash_equal(&header->proposer, &self->genesis->validators[sender].id))
+        return false;
+    const struct qc *justify = proposal->justify;
+    if (!hash_equal(&header->parent_id, &justify->block_id) || header->height != justify->height + 1 ||
+        header->justify_view != justify->view || header->justify_signers != qc_signers(justify) ||
+        justify->view >= header->view)
+        return false;
+    struct hash attached = {0};
+    if (proposal->tc)
+        attached = tc_hash(proposal->tc);
+    uint8_t message[CERT_PROPOSAL_BYTES];
+    cert_proposal_bytes(message, &self->genesis->chain_id, id, &attached);
+    self->counters.signatures_verified++;
+    return sign_verify(&proposal->signature, &self->genesis->validators[sender].sign_key,
+                       span_of(message, sizeof message)) == 0;
+}
+
+/* Either the parent's certificate is of the view before, or a TC is, and no signer of it had a higher certificate. */
+static bool justified(const struct consensus_proposal *proposal)
+{
+    uint64_t before = proposal->header.view - 1;
+    if (!proposal->tc)
+        return proposal->header.justify_view == before;
+    if (proposal->header.justify_view == before || proposal->tc->view != before)
+        return false;
+    for (uint32_t i = 0; i < proposal->tc->signature_count; i++) {
+        if (proposal->tc->signatures[i].high_qc_view > proposal->header.justify_view)
+            return false;
+    }
+    return true;
+}
+
+static bool tx_list_valid(const struct consensus_proposal *proposal)
+{
+    uint32_t count = proposal->header.tx_count;
+    if (count == 0)
+        return hash_is_zero(&proposal->header.tx_root);
+    struct hash *scratch = malloc(count * sizeof *scratch);
+    if (!scratch)
+        return false;
+    struct hash root = merkle_root(proposal->tx_ids, count, scratch);
+    free(scratch);
+    return hash_equal(&root, &proposal->header.tx_root);
+}
+
+static void hold(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal)
+{
+    struct held_proposal *held = &self->held[sender];
+    if (held->held && held->header.view >= proposal->header.view)
+        return;
+    struct hash *tx_ids = NULL;
+    size_t size = proposal->header.tx_count * sizeof *tx_ids;
+    if (size > 0) {
+        tx_ids = malloc(size);
+        if (!tx_ids)
+            return;
+        memcpy(tx_ids, proposal->tx_ids, size);
+    }
+    free(held->tx_ids);
+    *held = (struct held_proposal){.held = true,
+                                   .header = proposal->header,
+                                   .tx_ids = tx_ids,
+                                   .justify = *proposal->justify,
+                                   .has_tc = proposal->tc != NULL,
+                                   .signature = proposal->signature,
+                                   .vote_signature = proposal->vote_signature};
+    if (proposal->tc)
+        held->tc = *proposal->tc;
+}
+
+/* A proposal whose certificates were taken in and whose parent is here. */
+static void place(struct consensus *self, const struct consensus_proposal *proposal, const struct hash *id,
+                  struct block *parent)
+{
+    const struct block_header *header = &proposal->header;
+    bool follows = parent->header.view == header->justify_view && parent->header.height + 1 == header->height &&
+                   header->timestamp_ms > parent->header.timestamp_ms;
+    bool early = header->timestamp_ms > self->wall_ms + self->genesis->parameters.block_future_skew_ms;
+    if (!follows || early || header->tx_count > self->genesis->parameters.block_max_txs || !tx_list_valid(proposal)) {
+        self->counters.dropped_bad++;
+        return;
+    }
+    struct block *block = vote_insert(self, parent, header, id, proposal->tx_ids);
+    if (!block)
+        return;
+    block->voteable = true;
+    vote_request_checks(self);
+    if (block->has_qc)
+        commit_consider(self, block);
+    certificate_form_qc(self, header->view, id);
+    vote_retry_held(self);
+}
+
+static void judge(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
+                  const struct hash *id)
+{
+    struct block *known = blocktree_find(self->tree, id);
+    if (known) {
+        /* A block that came by another way (sync) becomes votable by its proposal. */
+        known->voteable = true;
+        if (known->state == BLOCK_VALID)
+            vote_try(self, known);
+        return;
+    }
+    struct block *parent = blocktree_find(self->tree, &proposal->header.parent_id);
+    if (parent) {
+        place(self, proposal, id, parent);
+        return;
+    }
+    if (proposal->header.height <= blocktree_root(self->tree)->header.height + 1) {
+        self->counters.dropped_stale++;
+        return;
+    }
+    hold(self, sender, proposal);
+}
+
+void vote_on_proposal(struct consensus *self, const struct consensus_event *event)
+{
+    const struct consensus_proposal *proposal = &event->u.proposal;
+    const struct block_header *header = &proposal->header;
+    struct hash id = block_id(header);
+    if (header->view + TALLY_VIEWS / 4 < self->view) {
+        self->counters.dropped_stale++;
+        return;
+    }
+    /* Asked again in the same view: send the stored vote again. */
+    if (self->voting.has_vote && self->voting.vote_view == header->view &&
+        hash_equal(&self->voting.vote_block_id, &id) && event->sender != self->self) {
+        send_stored_vote(self);
+        return;
+    }
+    if (!proposal_form_valid(self, event->sender, proposal, &id) || !justified(proposal) ||
+        !certificate_qc_valid(self, proposal->justify) || (proposal->tc && !certificate_tc_valid(self, proposal->tc))) {
+        self->counters.dropped_bad++;
+        return;
+    }
+    certificate_take_qc(self, proposal->justify);
+    if (proposal->tc)
+        certificate_take_tc(self, proposal->tc);
+    if (certificate_vote_valid(self, event->sender, header->view, header->height, &id, &proposal->vote_signature))
+        certificate_form_qc(self, header->view, &id);
+    judge(self, event->sender, proposal, &id);
+    catchup_hint(self, event->sender);
+}
+
+void vote_retry_held(struct consensus *self)
+{
+    for (uint32_t sender = 0; sender < self->genesis->validator_count; sender++) {
+        struct held_proposal *held = &self->held[sender];
+        struct block *parent = held->held ? blocktree_find(self->tree, &held->header.parent_id) : NULL;
+        if (!parent)
+            continue;
+        held->held = false;
+        struct hash *tx_ids = TAKE(held->tx_ids);
+        struct consensus_proposal proposal = {.header = held->header,
+                                              .tx_ids = tx_ids,
+                                              .justify = &held->justify,
+                                              .tc = held->has_tc ? &held->tc : NULL,
+                                              .signature = held->signature,
+                                              .vote_signature = held->vote_signature};
+        struct hash id = block_id(&held->header);
+        if (!blocktree_find(self->tree, &id))
+            place(self, &proposal, &id, parent);
+        free(tx_ids);
+    }
+}
+
+void vote_on_vote(struct consensus *self, const struct consensus_event *event)
+{
+    const struct consensus_vote *vote = &event->u.vote;
+    if (vote->view <= self->voting.high_qc.view) {
+        self->counters.dropped_stale++;
+        return;
+    }
+    if (vote->view > self->view + CONSENSUS_VIEWS_AHEAD_MAX) {
+        self->counters.dropped_ahead++;
+        return;
+    }
+    if (!certificate_vote_valid(self, event->sender, vote->view, vote->height, &vote->block_id, &vote->signature)) {
+        self->counters.dropped_bad++;
+        return;
+    }
+    certificate_form_qc(self, vote->view, &vote->block_id);
+}
