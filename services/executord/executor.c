@@ -496,6 +496,11 @@ void executor_commit(struct executor *self, const struct version *prepared)
     assert(!"the version was prepared");
 }
 
+size_t executor_change_count_max(const struct executor *self)
+{
+    return execution_change_count_max(self->execution);
+}
+
 static int replay_on(struct executor *self, const struct executor_stored *stored, struct execution_result *result)
 {
     begin(self, executor_committed(self), stored->header->timestamp_ms);

@@ -126,6 +126,9 @@ struct executor_stored {
     size_t count;
 };
 
+/* Changes that a block can have. */
+size_t executor_change_count_max(const struct executor *self);
+
 /* Returns 0, ERR_CORRUPT (does not follow, or gives another state root) or -ENOMEM. */
 MUST_USE int executor_replay(struct executor *self, const struct executor_stored *stored);
 
