@@ -1,7 +1,7 @@
 /* gossip_codec.h - frames of proto/gossip.proto, both ways.
  *
- * Pure but for memory. Ownership: a decoded frame owns what its event points to, until gossip_codec_deinit(); an encoded
- * one is the caller's to free(). Threads: no state.
+ * Pure but for memory. Ownership: a decoded frame owns what its event points to, until gossip_codec_deinit(); an
+ * encoded one is the caller's to free(). Threads: no state.
  */
 #pragma once
 

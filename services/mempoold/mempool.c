@@ -429,6 +429,8 @@ static int hold(struct mempool *self, const struct mempool_check *check, uint64_
     if (bodies_add(self->bodies, &what, &body) != 0)
         return -ENOMEM;
     body->held_block = held_block;
+    if (bodies_is_finalized(self->bodies, &check->id))
+        bodies_retire(self->bodies, body, now_ms); /* it was only its body that was forgotten */
     blocks_arrived(self->blocks, &check->id);
     self->counters.fetched++;
     return 0;

@@ -44,7 +44,7 @@ int query_codec_encode_status(uint64_t request, const struct query_codec_item *i
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof names[i], "%s", items[i].name);
         snprintf(values[i], sizeof values[i], "%" PRIu64, items[i].value);
-        status_items[i] = (Item)CYBERMESH__QUERY__V1__STATUS_ITEM__INIT;
+        cybermesh__query__v1__status_item__init(&status_items[i]);
         status_items[i].name = names[i];
         status_items[i].value = values[i];
         pointers[i] = &status_items[i];
