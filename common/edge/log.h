@@ -23,12 +23,12 @@
 #include "common/base/span.h"
 
 enum {
-    LOG_LINE_BYTES_MAX = 4096,      /* longer lines are cut and end with ` cut=true` */
-    LOG_NAME_BYTES_MAX = 64,        /* process and node name */
-    LOG_QUOTE_BYTES_MAX = 256,      /* quoted text, quotes included; longer text is cut and ends with `..` */
-    LOG_HEX_BYTES_MAX = 32,         /* bytes shown by log_hex */
-    LOG_LIMIT_LINES = 5,            /* lines of one log_limit ... */
-    LOG_LIMIT_INTERVAL_MS = 10000,  /* ... in this time */
+    LOG_LINE_BYTES_MAX = 4096,     /* longer lines are cut and end with ` cut=true` */
+    LOG_NAME_BYTES_MAX = 64,       /* process and node name */
+    LOG_QUOTE_BYTES_MAX = 256,     /* quoted text, quotes included; longer text is cut and ends with `..` */
+    LOG_HEX_BYTES_MAX = 32,        /* bytes shown by log_hex */
+    LOG_LIMIT_LINES = 5,           /* lines of one log_limit ... */
+    LOG_LIMIT_INTERVAL_MS = 10000, /* ... in this time */
 };
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
