@@ -50,6 +50,7 @@ struct admin {
     char daemon[ADMIN_NAME_BYTES_MAX];
     char node[ADMIN_TEXT_BYTES_MAX];
     uint64_t started_ms;
+    uint64_t beat_age_ms_max;
     const struct metrics *metrics;
     struct metrics *metrics_none; /* ours, when the owner has none */
     atomic_uint_fast64_t beat_ms;
@@ -173,7 +174,7 @@ static int put_health(FILE *out, struct admin *self)
     uint64_t beat_ms = atomic_load(&self->beat_ms);
     uint64_t now_ms = loop_now_ms();
     uint64_t age_ms = now_ms > beat_ms ? now_ms - beat_ms : 0;
-    bool alive = age_ms <= ADMIN_BEAT_AGE_MS_MAX;
+    bool alive = age_ms <= self->beat_age_ms_max;
     fprintf(out, "{\"status\":\"%s\",\"beat_age_ms\":%" PRIu64 "}\n", alive ? "ok" : "stalled", age_ms);
     return alive ? 200 : 503;
 }
@@ -297,6 +298,8 @@ static const struct route {
 static int request_begin(struct mg_connection *connection)
 {
     const struct mg_request_info *request = mg_get_request_info(connection);
+    if (request->num_headers >= MG_MAX_HEADERS) /* civetweb drops what is beyond */
+        return answer_problem(connection, 431, "too many headers");
     const char *fault = request_fault(request);
     if (fault)
         return answer_problem(connection, 400, fault);
@@ -441,6 +444,7 @@ int admin_new(struct admin **out, const struct admin_options *options)
     for (size_t i = 0; i < self->condition_count; i++)
         text_copy(self->conditions[i].name, sizeof self->conditions[i].name, options->conditions[i]);
     self->started_ms = loop_now_ms();
+    self->beat_age_ms_max = options->beat_age_ms_max > 0 ? options->beat_age_ms_max : ADMIN_BEAT_AGE_MS_MAX;
     admin_beat(self);
 
     int rc = options->metrics ? 0 : metrics_new(&self->metrics_none, NULL, 0);

@@ -5,8 +5,9 @@
  *   GET /metrics  Prometheus text
  *   GET /status   {"daemon","node","version","uptime_seconds", and what admin_status_set_*() set}
  *
- * Every error is an RFC 9457 problem document: 404 other paths, 405 other methods, 400 HTTP/1.1 without Host, a body's
- * length told twice or a body at all. The listener belongs on a private address: it asks for no credentials.
+ * What is refused gets an RFC 9457 problem document: 404 other paths, 405 other methods, 431 too many headers, 400 no
+ * single Host (HTTP/1.1) or a body. One request per connection. The listener belongs on a private address: it asks for
+ * no credentials.
  *
  * Not pure: sockets, threads of civetweb. Ownership: options are copied, but metrics must outlive the admin. Threads:
  * new, destroy for the owner; the setters for any thread.
@@ -40,6 +41,7 @@ struct admin_options {
     const struct metrics *metrics; /* may be NULL: process metrics only */
     const char *const *conditions; /* what /ready asks for, as {"kafka", "mempoold"}; not ok at the start */
     size_t condition_count;        /* 0..ADMIN_CONDITION_COUNT_MAX */
+    uint32_t beat_age_ms_max;      /* when /health fails; 0: ADMIN_BEAT_AGE_MS_MAX */
 };
 
 /* Bind, start the threads (with all signals blocked) and beat once. After loop_new(). On success *out belongs to the

@@ -79,10 +79,9 @@ static const void *member_of_const(const void *config, const struct config_key *
 int config_problem(const char *key, const char *value, const char *wants)
 {
     if (value)
-        log_error("config.invalid", "key=%s value=%s wants=%s", LOG_QUOTE_TEXT(key), LOG_QUOTE_TEXT(value),
-                  LOG_QUOTE_TEXT(wants));
+        log_error("config.invalid", "key=%s value=%s wants=%s", key, LOG_QUOTE_TEXT(value), LOG_QUOTE_TEXT(wants));
     else
-        log_error("config.invalid", "key=%s wants=%s", LOG_QUOTE_TEXT(key), LOG_QUOTE_TEXT(wants));
+        log_error("config.invalid", "key=%s wants=%s", key, LOG_QUOTE_TEXT(wants));
     return ERR_CONFIG;
 }
 

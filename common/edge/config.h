@@ -17,8 +17,8 @@
  *       CONFIG_CURVE_KEY("INGESTD_CURVE_KEY", struct mempoold_config, ingestd_key),
  *   };
  *
- * An empty value counts as not set. Every problem is logged as one line (event=config.invalid) that names the key, the
- * value (unless secret) and what the key wants; then loading fails.
+ * An empty value counts as not set. Every problem is logged as one line that names the key, the value (unless secret)
+ * and what the key wants (event=config.invalid, config.missing, config.unknown); then loading fails.
  *
  * Not pure: files, log. Ownership: texts and lists in the filled struct belong to it until config_free(). Threads: no
  * state; a loaded configuration is read only.
