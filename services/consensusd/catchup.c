@@ -169,7 +169,12 @@ void catchup_on_synced(struct consensus *self, const struct consensus_event *eve
 
 void catchup_on_restored(struct consensus *self, const struct consensus_certified *block)
 {
-    if (block->qc && !certificate_qc_valid(self, block->qc))
-        return;
+    const struct qc *certificates[] = {block->justify, block->qc};
+    for (size_t i = 0; i < ARRAY_COUNT(certificates); i++) {
+        if (certificates[i] && !certificate_qc_valid(self, certificates[i]))
+            return;
+    }
+    if (block->justify)
+        certificate_take_qc(self, block->justify);
     (void)take(self, block);
 }

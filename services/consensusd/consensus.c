@@ -30,6 +30,8 @@ void consensus_persist(struct consensus *self, const struct block *block)
     effect->u.persist.voting = &self->voting;
     effect->u.persist.block_id = block ? &block->id : NULL;
     effect->u.persist.header = block ? &block->header : NULL;
+    effect->u.persist.justify = block ? &block->parent->qc : NULL;
+    assert(!block || block->parent->has_qc || block->parent->header.height == 0);
 }
 
 static void restore(struct consensus *self, const struct consensus_config *config)

@@ -93,7 +93,8 @@ struct consensus_heartbeat {
 struct consensus_certified {
     struct block_header header;
     const struct hash *tx_ids;
-    const struct qc *qc; /* NULL: a stored block that we voted for and whose certificate we do not have */
+    const struct qc *qc;      /* its own; NULL in RESTORED only */
+    const struct qc *justify; /* its parent's, as PERSIST gave it; RESTORED only */
 };
 
 enum consensus_event_type {
@@ -199,6 +200,7 @@ struct consensus_effect {
             const struct consensus_voting *voting;
             const struct hash *block_id; /* NULL: none */
             const struct block_header *header;
+            const struct qc *justify; /* the certificate of the block's parent, to be stored with it */
         } persist;
         struct consensus_proposal proposal;
         struct consensus_vote vote;

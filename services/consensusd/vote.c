@@ -198,10 +198,15 @@ static void place(struct consensus *self, const struct consensus_proposal *propo
         self->counters.dropped_bad++;
         return;
     }
+    if (!parent->has_qc) {
+        parent->has_qc = true;
+        parent->qc = *proposal->justify;
+    }
     struct block *block = vote_insert(self, parent, header, id, proposal->tx_ids);
     if (!block)
         return;
     block->voteable = true;
+    commit_consider(self, parent);
     vote_request_checks(self);
     if (block->has_qc)
         commit_consider(self, block);

@@ -1,0 +1,194 @@
+/* test_consensus.c - five validators' consensus cores agree under delays, loss, crashes and a dead leader. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/cluster.h"
+
+#define assert_no_violation(cluster) assert_string_equal(cluster_violation(cluster), "")
+
+static struct cluster *started(const struct cluster_options *options)
+{
+    struct cluster *cluster = NULL;
+    assert_int_equal(cluster_new(&cluster, options), 0);
+    return cluster;
+}
+
+static const struct cluster_options lan = {.seed = 1, .validator_count = 5, .delay_ms_min = 1, .delay_ms_max = 3};
+
+static void one_validator_commits_alone(void **state)
+{
+    struct cluster_options options = lan;
+    options.validator_count = 1;
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&options);
+    cluster_submit(cluster, 10);
+    assert_true(cluster_settle(cluster, 5000) < 100);
+    assert_no_violation(cluster);
+}
+
+static void five_validators_commit_within_two_rounds(void **state)
+{
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+    cluster_run(cluster, 1000);
+    cluster_submit(cluster, 1);
+    assert_true(cluster_settle(cluster, 5000) <= 50);
+    assert_no_violation(cluster);
+}
+
+static void without_work_there_are_no_blocks_and_no_views(void **state)
+{
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+    cluster_submit(cluster, 5);
+    assert_true(cluster_settle(cluster, 5000) < 1000);
+    cluster_run(cluster, 1000);
+    uint64_t height = cluster_height(cluster, 0);
+    uint64_t view = cluster_view(cluster, 0);
+    cluster_run(cluster, 60000);
+    assert_int_equal(cluster_height(cluster, 0), height);
+    assert_int_equal(cluster_view(cluster, 0), view);
+    assert_no_violation(cluster);
+}
+
+static void a_dead_leader_costs_a_timeout_and_nothing_else(void **state)
+{
+    for (uint32_t dead = 0; dead < 5; dead++) {
+        CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+        cluster_crash(cluster, dead);
+        for (int i = 0; i < 6; i++) {
+            cluster_submit(cluster, 3);
+            assert_true(cluster_settle(cluster, 60000) != UINT64_MAX);
+        }
+        assert_no_violation(cluster);
+        cluster_restart(cluster, dead);
+        assert_true(cluster_settle(cluster, 60000) != UINT64_MAX);
+        assert_no_violation(cluster);
+    }
+}
+
+static void two_of_five_down_stop_safely_and_go_on_when_one_is_back(void **state)
+{
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+    cluster_submit(cluster, 3);
+    assert_true(cluster_settle(cluster, 5000) != UINT64_MAX);
+    cluster_crash(cluster, 1);
+    cluster_crash(cluster, 3);
+    uint64_t before = cluster_committed_txs(cluster, 0);
+    cluster_submit(cluster, 3);
+    cluster_run(cluster, 30000);
+    assert_int_equal(cluster_committed_txs(cluster, 0), before);
+    cluster_restart(cluster, 3);
+    assert_true(cluster_settle(cluster, 120000) != UINT64_MAX);
+    assert_no_violation(cluster);
+}
+
+static void all_crash_at_once_and_agree_again(void **state)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct cluster_options options = lan;
+        options.seed = seed;
+        CLEANUP(cluster_destroy) struct cluster *cluster = started(&options);
+        cluster_submit(cluster, 50);
+        cluster_run(cluster, 5 + seed);
+        for (uint32_t i = 0; i < 5; i++)
+            cluster_crash(cluster, i);
+        cluster_run(cluster, 100);
+        for (uint32_t i = 0; i < 5; i++)
+            cluster_restart(cluster, i);
+        assert_true(cluster_settle(cluster, 120000) != UINT64_MAX);
+        assert_no_violation(cluster);
+    }
+}
+
+static void a_validator_that_was_away_fetches_what_it_missed(void **state)
+{
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+    cluster_crash(cluster, 2);
+    for (int i = 0; i < 100; i++) {
+        cluster_submit(cluster, 2);
+        cluster_run(cluster, 1500);
+    }
+    assert_true(cluster_height(cluster, 0) > 50);
+    cluster_restart(cluster, 2);
+    assert_true(cluster_settle(cluster, 60000) != UINT64_MAX);
+    assert_no_violation(cluster);
+}
+
+/* One run: faults of every kind while transactions come, then a healed network must finish the work. */
+static void chaos(uint64_t seed, uint32_t validator_count)
+{
+    struct cluster_options options = {.seed = seed,
+                                      .validator_count = validator_count,
+                                      .delay_ms_min = 1,
+                                      .delay_ms_max = 1 + seed % 60,
+                                      .loss_ppm = (uint32_t)(seed % 5) * 60000,
+                                      .duplicate_ppm = (uint32_t)(seed % 3) * 50000};
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&options);
+    uint64_t random = seed * 6364136223846793005u + 1;
+    for (int i = 0; i < 30; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t a = (uint32_t)((random >> 33) % validator_count);
+        uint32_t b = (uint32_t)((random >> 40) % validator_count);
+        switch ((random >> 48) % 6) {
+        case 0:
+            cluster_crash(cluster, a);
+            break;
+        case 1:
+            cluster_restart(cluster, a);
+            break;
+        case 2:
+            cluster_cut(cluster, a, b, true);
+            break;
+        case 3:
+            cluster_cut(cluster, a, b, false);
+            break;
+        default:
+            cluster_submit(cluster, 1 + (uint32_t)(random >> 52) % 20);
+            break;
+        }
+        cluster_run(cluster, 1 + (random >> 36) % 700);
+    }
+    cluster_set_loss(cluster, 0);
+    for (uint32_t a = 0; a < validator_count; a++) {
+        cluster_restart(cluster, a);
+        for (uint32_t b = 0; b < validator_count; b++)
+            cluster_cut(cluster, a, b, false);
+    }
+    uint64_t settled = cluster_settle(cluster, 600000);
+    if (settled == UINT64_MAX) {
+        print_error("seed %llu with %u validators did not settle\n", (unsigned long long)seed, validator_count);
+        cluster_print(cluster);
+    }
+    assert_no_violation(cluster);
+    assert_true(settled != UINT64_MAX);
+}
+
+static void any_seed_is_safe_and_heals(void **state)
+{
+    const char *first_text = getenv("SIM_SEED");
+    const char *count_text = getenv("SIM_SEEDS");
+    uint64_t first = first_text ? strtoull(first_text, NULL, 10) : 1;
+    uint64_t count = count_text ? strtoull(count_text, NULL, 10) : 60;
+    static const uint32_t sizes[] = {4, 5, 7};
+    for (uint64_t seed = first; seed < first + count; seed++)
+        chaos(seed, sizes[seed % 3]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_validator_commits_alone),
+        cmocka_unit_test(five_validators_commit_within_two_rounds),
+        cmocka_unit_test(without_work_there_are_no_blocks_and_no_views),
+        cmocka_unit_test(a_dead_leader_costs_a_timeout_and_nothing_else),
+        cmocka_unit_test(two_of_five_down_stop_safely_and_go_on_when_one_is_back),
+        cmocka_unit_test(all_crash_at_once_and_agree_again),
+        cmocka_unit_test(a_validator_that_was_away_fetches_what_it_missed),
+        cmocka_unit_test(any_seed_is_safe_and_heals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
