@@ -1,39 +1,8 @@
-/* params.c - facts of a policy's params, with Jansson. */
+/* params.c - facts of a policy's params. */
 #include "common/edge/params.h"
 
-#include <errno.h>
-#include <stdbool.h>
-
-#include <jansson.h>
-
-#include "common/base/err.h"
 #include "common/base/text.h"
-
-enum { DEPTH_MAX = 32 };
-
-/* Jansson's own limit is deeper than the protocol's: count the brackets outside of strings first. */
-static bool within_depth(struct span text)
-{
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > DEPTH_MAX)
-                return false;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return true;
-}
+#include "common/edge/json.h"
 
 /* A text of 1..size_max bytes without control characters; else empty. */
 static struct span text_of(const json_t *value, size_t size_max)
@@ -66,17 +35,10 @@ static uint64_t ttl_of(const json_t *value)
 
 int params_read(struct params_facts *out, struct span params_json)
 {
-    if (params_json.size == 0 || !within_depth(params_json))
-        return ERR_MALFORMED;
-    json_error_t error;
-    json_t *document =
-        json_loadb((const char *)params_json.data, params_json.size, JSON_REJECT_DUPLICATES, &error);
-    if (!document)
-        return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : ERR_MALFORMED;
-    if (!json_is_object(document)) {
-        json_decref(document);
-        return ERR_MALFORMED;
-    }
+    json_t *document;
+    int rc = json_parse_strict(&document, params_json, JSON_DEPTH_MAX);
+    if (rc < 0)
+        return rc;
     const json_t *target = json_object_get(document, "target");
     out->document_ = document;
     out->policy_id = text_of(json_object_get(document, "policy_id"), PARAMS_POLICY_ID_BYTES_MAX);

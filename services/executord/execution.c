@@ -195,11 +195,11 @@ static int judge(struct execution *self, struct span body, struct judged *out, e
     verdict = check_nonce(self, out, &nonce_used, reason);
     if (verdict != 0)
         return verdict;
-    if (self->parameters.require_v2 && out->tx.alg != TX_ALG_V2)
-        return refuse(reason, REASON_MALFORMED);
     verdict = check_producer(self, &out->tx, reason);
     if (verdict != 0)
         return verdict;
+    if (self->parameters.require_v2 && out->tx.alg != TX_ALG_V2)
+        return refuse(reason, REASON_BAD_SIGNATURE);
     verdict = check_policy(self, out, reason);
     if (verdict != 0)
         return verdict;

@@ -126,9 +126,9 @@ static void count_refused(struct executord *self, const struct executor_refused 
 /* The core asks for a policy's facts. */
 static int policy_facts_of(void *context, struct span params, struct policy_facts *out)
 {
-    static_assert(PARAMS_TARGETS_MAX == RECORD_TARGETS_MAX, "all targets fit a record");
-    static_assert(PARAMS_TARGET_BYTES_MAX == RECORD_TARGET_BYTES_MAX, "each target fits a record");
-    static_assert(PARAMS_POLICY_ID_BYTES_MAX == RECORD_POLICY_ID_BYTES_MAX, "policy ids fit a record");
+    static_assert((int)PARAMS_TARGETS_MAX == (int)RECORD_TARGETS_MAX, "all targets fit a record");
+    static_assert((int)PARAMS_TARGET_BYTES_MAX == (int)RECORD_TARGET_BYTES_MAX, "each target fits a record");
+    static_assert((int)PARAMS_POLICY_ID_BYTES_MAX == (int)RECORD_POLICY_ID_BYTES_MAX, "policy ids fit a record");
     struct executord *self = context;
     params_facts_deinit(&self->facts);
     int rc = params_read(&self->facts, params);
@@ -531,12 +531,9 @@ static void beat(void *context)
 
 static int load_genesis(struct executord *self)
 {
-    self->genesis = calloc(1, sizeof *self->genesis);
-    if (!self->genesis)
-        return -ENOMEM;
-    int rc = genesis_file_load(self->genesis, self->config->common.genesis_file);
+    int rc = genesis_file_load(self->config->common.genesis_file, &self->genesis);
     if (rc < 0)
-        return rc;
+        return log_failure(rc, "load GENESIS_FILE");
     if (self->genesis->parameters.block_max_bytes > BLOCK_BYTES_MAX)
         return config_problem("GENESIS_FILE", self->config->common.genesis_file,
                               "has block_max_bytes above 16777216, which this executord cannot serve");
@@ -716,9 +713,7 @@ void executord_destroy(struct executord **self)
     executor_destroy(&daemon->executor);
     params_facts_deinit(&daemon->facts);
     loop_destroy(&daemon->loop);
-    if (daemon->genesis)
-        genesis_file_free(daemon->genesis);
-    free(daemon->genesis);
+    genesis_destroy(&daemon->genesis);
     free(daemon->spans);
     free(daemon->answer);
     free(daemon);

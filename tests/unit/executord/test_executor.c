@@ -254,7 +254,7 @@ static void require_v2_refuses_v1(void **state)
     world_genesis(&world);
     world.genesis.parameters.require_v2 = true;
     world_start(&world, 1);
-    const struct refusal refusal = {{TX_ANOMALY, .id = "x", .nonce = 1, .alg = "Ed25519"}, REASON_MALFORMED};
+    const struct refusal refusal = {{TX_ANOMALY, .id = "x", .nonce = 1, .alg = "Ed25519"}, REASON_BAD_SIGNATURE};
     assert_refusals(&world, &refusal, 1);
     world_end(&world);
 }
