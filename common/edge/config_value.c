@@ -216,27 +216,24 @@ static int hostport_parse(void *member, const struct config_key *key, const char
 
 static void list_free(struct config_list *list)
 {
-    for (size_t i = 0; list->items && i < list->count; i++)
-        free(list->items[i]);
     free(list->items);
     free(list->text);
     *list = (struct config_list){0};
 }
 
-static int list_split(struct config_list *list)
+/* Cut `rest`, a copy of the list, into its items. */
+static int list_split(struct config_list *list, char *rest)
 {
-    const char *rest = list->text;
     for (size_t i = 0; i < list->count; i++) {
         rest += strspn(rest, " ");
-        const char *comma = strchrnul(rest, ',');
+        char *comma = strchrnul(rest, ',');
         size_t length = (size_t)(comma - rest);
         while (length > 0 && rest[length - 1] == ' ')
             length--;
         if (length == 0)
             return ERR_CONFIG;
-        list->items[i] = strndup(rest, length);
-        if (!list->items[i])
-            return -ENOMEM;
+        list->items[i] = rest;
+        rest[length] = '\0';
         rest = comma + 1;
     }
     return 0;
@@ -249,9 +246,16 @@ static int list_parse(void *member, const struct config_key *key, const char *va
         list.count += *c == ',';
     if (list.count < key->min || list.count > limit_of(key) || !text_is_clean(span_text(value)))
         return ERR_CONFIG;
+    size_t pointers_bytes = list.count * sizeof(char *);
+    size_t text_bytes = strlen(value) + 1;
     list.text = strdup(value);
-    list.items = calloc(list.count, sizeof(char *));
-    int rc = list.text && list.items ? list_split(&list) : -ENOMEM;
+    list.items = malloc(pointers_bytes + text_bytes); /* the copy that is cut stands behind the pointers */
+    int rc = -ENOMEM;
+    if (list.text && list.items) {
+        char *copy = (char *)list.items + pointers_bytes;
+        memcpy(copy, value, text_bytes);
+        rc = list_split(&list, copy);
+    }
     if (rc < 0) {
         list_free(&list);
         return rc;
@@ -344,7 +348,7 @@ void config_value_wants(char out[static CONFIG_VALUE_WANTS_BYTES_MAX], const str
     case CONFIG_TYPE_COUNT:
         break;
     }
-    assert(!"known type");
+    out[0] = '\0';
 }
 
 /* --- what a member holds ------------------------------------------------------------------------------------------ */

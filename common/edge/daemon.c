@@ -104,9 +104,10 @@ static int with_config(const struct daemon_spec *spec, struct config_tables tabl
     return rc;
 }
 
-static enum daemon_exit exit_of(int rc)
+static int exit_of(int rc)
 {
-    return rc >= 0 ? DAEMON_EXIT_OK : rc == ERR_CONFIG ? DAEMON_EXIT_USAGE : DAEMON_EXIT_FAILURE;
+    enum daemon_exit code = rc >= 0 ? DAEMON_EXIT_OK : rc == ERR_CONFIG ? DAEMON_EXIT_USAGE : DAEMON_EXIT_FAILURE;
+    return (int)code;
 }
 
 int daemon_main(int argc, char *argv[], const struct daemon_spec *spec)
