@@ -1,0 +1,413 @@
+/* kafka_consumer.c - records are taken one by one, not with rd_kafka_consume_batch_queue(): a rebalance in the middle
+ * of such a batch cannot be told from one before or after it, and records of partitions that are gone would get out.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/err.h"
+#include "common/edge/kafka.h"
+#include "common/edge/kafka_client.h"
+#include "common/edge/loop.h"
+
+enum { NUMBER_BYTES = 16 };
+
+/* A partition that is assigned now, or was paused by its owner. */
+struct slot {
+    struct kafka_partition id;
+    bool assigned;
+    bool paused;
+};
+
+struct kafka_consumer {
+    struct kafka_client client; /* first: librdkafka's opaque is this */
+    void (*assigned)(void *context, const struct kafka_partition *partitions, size_t count);
+    void (*revoked)(void *context, const struct kafka_partition *partitions, size_t count);
+    void *context;
+    char *topics[KAFKA_TOPIC_COUNT_MAX];
+    uint32_t topic_count;
+    struct slot *slots;
+    size_t slot_count;
+    size_t slot_capacity;
+    struct kafka_partition *told; /* room for a handler's argument, slot_capacity */
+    uint64_t revocations;
+    bool all_paused;
+    bool closing;
+};
+
+/* --- partitions --------------------------------------------------------------------------------------------------- */
+
+static struct slot *slot_find(const struct kafka_consumer *self, uint32_t topic, int32_t partition)
+{
+    for (size_t i = 0; i < self->slot_count; i++) {
+        if (self->slots[i].id.topic == topic && self->slots[i].id.partition == partition)
+            return &self->slots[i];
+    }
+    return NULL;
+}
+
+/* The slot, made when it is not there; NULL without memory. */
+static struct slot *slot_get(struct kafka_consumer *self, uint32_t topic, int32_t partition)
+{
+    struct slot *slot = slot_find(self, topic, partition);
+    if (slot)
+        return slot;
+    if (self->slot_count == self->slot_capacity) {
+        size_t capacity = 2 * self->slot_capacity + 16;
+        struct slot *slots = realloc(self->slots, capacity * sizeof *slots);
+        if (!slots)
+            return NULL;
+        self->slots = slots;
+        struct kafka_partition *told = realloc(self->told, capacity * sizeof *told);
+        if (!told)
+            return NULL;
+        self->told = told;
+        self->slot_capacity = capacity;
+    }
+    slot = &self->slots[self->slot_count++];
+    *slot = (struct slot){.id = {.topic = topic, .partition = partition}};
+    return slot;
+}
+
+static int topic_index(const struct kafka_consumer *self, const char *name)
+{
+    for (uint32_t i = 0; i < self->topic_count; i++) {
+        if (strcmp(self->topics[i], name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool slot_is_paused(const struct kafka_consumer *self, const struct slot *slot)
+{
+    return slot->paused || self->all_paused;
+}
+
+static size_t assigned_list(struct kafka_consumer *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->slot_count; i++) {
+        if (self->slots[i].assigned)
+            self->told[count++] = self->slots[i].id;
+    }
+    return count;
+}
+
+/* Tell librdkafka to pause or to resume those assigned partitions whose state is this. Both may be repeated. */
+static void pauses_apply(struct kafka_consumer *self, bool pause)
+{
+    CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < self->slot_count; i++) {
+        const struct slot *slot = &self->slots[i];
+        if (slot->assigned && slot_is_paused(self, slot) == pause)
+            rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition);
+    }
+    if (list->cnt == 0)
+        return;
+    rd_kafka_resp_err_t err =
+        pause ? rd_kafka_pause_partitions(self->client.rk, list) : rd_kafka_resume_partitions(self->client.rk, list);
+    if (err)
+        kafka_client_failure(&self->client, "kafka.pause_failed", err);
+}
+
+static int partition_pause(struct kafka_consumer *self, struct kafka_partition partition, bool pause)
+{
+    if (partition.topic >= self->topic_count || partition.partition < 0)
+        return -EINVAL;
+    struct slot *slot = slot_get(self, partition.topic, partition.partition);
+    if (!slot)
+        return -ENOMEM;
+    if (slot->paused != pause) {
+        slot->paused = pause;
+        pauses_apply(self, pause);
+    }
+    return 0;
+}
+
+int kafka_consumer_pause(struct kafka_consumer *self, struct kafka_partition partition)
+{
+    return partition_pause(self, partition, true);
+}
+
+int kafka_consumer_resume(struct kafka_consumer *self, struct kafka_partition partition)
+{
+    return partition_pause(self, partition, false);
+}
+
+void kafka_consumer_pause_all(struct kafka_consumer *self)
+{
+    if (self->all_paused)
+        return;
+    self->all_paused = true;
+    pauses_apply(self, true);
+}
+
+void kafka_consumer_resume_all(struct kafka_consumer *self)
+{
+    if (!self->all_paused)
+        return;
+    self->all_paused = false;
+    pauses_apply(self, false);
+}
+
+/* --- rebalance ---------------------------------------------------------------------------------------------------- */
+
+static void partitions_assign(struct kafka_consumer *self, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        int topic = topic_index(self, list->elems[i].topic);
+        struct slot *slot = topic < 0 ? NULL : slot_get(self, (uint32_t)topic, list->elems[i].partition);
+        if (slot)
+            slot->assigned = true;
+        else
+            log_error("kafka.assign_failed", "partition=%" PRId32, list->elems[i].partition);
+    }
+    rd_kafka_resp_err_t err = rd_kafka_assign(self->client.rk, list);
+    if (err)
+        kafka_client_failure(&self->client, "kafka.assign_failed", err);
+    pauses_apply(self, true); /* an assignment forgets pauses */
+    size_t count = assigned_list(self);
+    log_info("kafka.assigned", "partitions=%zu", count);
+    if (self->assigned && !self->closing && count > 0)
+        self->assigned(self->context, self->told, count);
+}
+
+static void partitions_revoke(struct kafka_consumer *self)
+{
+    size_t count = assigned_list(self);
+    log_info("kafka.revoked", "partitions=%zu", count);
+    if (self->revoked && !self->closing && count > 0)
+        self->revoked(self->context, self->told, count);
+    self->revocations++;
+    for (size_t i = 0; i < self->slot_count; i++)
+        self->slots[i].assigned = false;
+    rd_kafka_assign(self->client.rk, NULL);
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct kafka_consumer *self = opaque;
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !self->closing)
+        partitions_assign(self, list);
+    else
+        partitions_revoke(self);
+}
+
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct kafka_consumer *self = opaque;
+    if (err && err != RD_KAFKA_RESP_ERR__NO_OFFSET)
+        kafka_client_failure(&self->client, "kafka.commit_failed", err);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static int consumer_start(struct kafka_consumer *self, const struct kafka_consumer_options *options)
+{
+    char queue[NUMBER_BYTES], record[NUMBER_BYTES], session[NUMBER_BYTES], statistics[NUMBER_BYTES];
+    snprintf(queue, sizeof queue, "%d", KAFKA_FETCH_QUEUE_KIB);
+    snprintf(record, sizeof record, "%d", KAFKA_RECORD_BYTES_MAX);
+    snprintf(session, sizeof session, "%d", KAFKA_SESSION_TIMEOUT_MS);
+    snprintf(statistics, sizeof statistics, "%d", KAFKA_STATISTICS_INTERVAL_MS);
+    const struct kafka_client_setting settings[] = {
+        {"bootstrap.servers", options->brokers},
+        {"client.id", options->client_id},
+        {"group.id", options->group_id},
+        {"group.instance.id", options->instance_id},
+        {"partition.assignment.strategy", "range"}, /* eager */
+        {"session.timeout.ms", session},
+        {"auto.offset.reset", "earliest"},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"queued.max.messages.kbytes", queue},
+        {"fetch.message.max.bytes", record},
+        {"fetch.wait.max.ms", "100"},
+        {"fetch.error.backoff.ms", "200"},
+        {"topic.metadata.refresh.interval.ms", "10000"}, /* so that a new topic is seen soon */
+        {"allow.auto.create.topics", "false"},
+        {"reconnect.backoff.max.ms", "2000"},
+        {"statistics.interval.ms", statistics},
+    };
+    CLEANUP(kafka_client_conf_cleanup) rd_kafka_conf_t *conf = NULL;
+    int rc = kafka_client_conf_new(&conf, &self->client, settings, ARRAY_COUNT(settings));
+    if (rc < 0)
+        return rc;
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+    return kafka_client_start(&self->client, RD_KAFKA_CONSUMER, &conf);
+}
+
+static int consumer_subscribe(struct kafka_consumer *self, int wakeup_fd)
+{
+    rd_kafka_poll_set_consumer(self->client.rk);
+    if (wakeup_fd >= 0) {
+        CLEANUP(kafka_client_queue_cleanup) rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(self->client.rk);
+        rd_kafka_queue_io_event_enable(queue, wakeup_fd, &loop_wakeup_payload, sizeof loop_wakeup_payload);
+    }
+    CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    for (uint32_t i = 0; i < self->topic_count; i++)
+        rd_kafka_topic_partition_list_add(list, self->topics[i], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t err = rd_kafka_subscribe(self->client.rk, list);
+    if (err)
+        kafka_client_failure(&self->client, "kafka.subscribe_failed", err);
+    return err ? -EINVAL : 0;
+}
+
+int kafka_consumer_new(struct kafka_consumer **out, const struct kafka_consumer_options *options)
+{
+    if (options->topic_count < 1 || options->topic_count > KAFKA_TOPIC_COUNT_MAX)
+        return -EINVAL;
+    CLEANUP(kafka_consumer_destroy) struct kafka_consumer *self = calloc(1, sizeof *self);
+    if (!self)
+        return -ENOMEM;
+    self->assigned = options->assigned;
+    self->revoked = options->revoked;
+    self->context = options->context;
+    for (; self->topic_count < options->topic_count; self->topic_count++) {
+        self->topics[self->topic_count] = strdup(options->topics[self->topic_count]);
+        if (!self->topics[self->topic_count])
+            return -ENOMEM;
+    }
+    int rc = consumer_start(self, options);
+    if (rc == 0)
+        rc = consumer_subscribe(self, options->wakeup_fd);
+    if (rc < 0)
+        return rc;
+    *out = TAKE(self);
+    return 0;
+}
+
+void kafka_consumer_destroy(struct kafka_consumer **self)
+{
+    if (!self || !*self)
+        return;
+    struct kafka_consumer *consumer = *self;
+    consumer->closing = true;
+    if (consumer->client.rk) {
+        rd_kafka_consumer_close(consumer->client.rk);
+        rd_kafka_destroy(consumer->client.rk);
+    }
+    for (uint32_t i = 0; i < consumer->topic_count; i++)
+        free(consumer->topics[i]);
+    free(consumer->slots);
+    free(consumer->told);
+    free(consumer);
+    *self = NULL;
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------ */
+
+/* An error that comes in place of a record: logged; librdkafka goes on by itself. */
+static void error_take(struct kafka_consumer *self, rd_kafka_message_t *message)
+{
+    const char *topic = message->rkt ? rd_kafka_topic_name(message->rkt) : "";
+    log_limited(&self->client.error_limit, LOG_LEVEL_WARN, "kafka.consume_failed", "topic=%s code=%s reason=%s",
+                LOG_QUOTE_TEXT(topic), rd_kafka_err2name(message->err),
+                LOG_QUOTE_TEXT(rd_kafka_message_errstr(message)));
+    rd_kafka_message_destroy(message);
+}
+
+static struct kafka_message message_of(uint32_t topic, rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    return (struct kafka_message){
+        .topic = topic,
+        .partition = message->partition,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .key = span_of(message->key, message->key ? message->key_len : 0),
+        .value = span_of(message->payload, message->payload ? message->len : 0),
+        .handle = message,
+    };
+}
+
+static void messages_release(struct kafka_message *messages, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        kafka_message_release(&messages[i]);
+}
+
+int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max)
+{
+    size_t count = 0;
+    if (count_max > KAFKA_BATCH_COUNT_MAX)
+        count_max = KAFKA_BATCH_COUNT_MAX;
+    while (count < count_max) {
+        uint64_t revocations = self->revocations;
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(self->client.rk, 0);
+        if (self->revocations != revocations) { /* what we took before it belongs to nobody now */
+            messages_release(messages, count);
+            count = 0;
+        }
+        if (!message)
+            break;
+        int topic = message->rkt ? topic_index(self, rd_kafka_topic_name(message->rkt)) : -1;
+        if (message->err || topic < 0)
+            error_take(self, message);
+        else
+            messages[count++] = message_of((uint32_t)topic, message);
+    }
+    char reason[256] = "";
+    rd_kafka_resp_err_t err = rd_kafka_fatal_error(self->client.rk, reason, sizeof reason);
+    if (!err)
+        return (int)count;
+    log_error("kafka.consumer_dead", "code=%s reason=%s", rd_kafka_err2name(err), LOG_QUOTE_TEXT(reason));
+    messages_release(messages, count);
+    return -EIO;
+}
+
+void kafka_message_release(struct kafka_message *message)
+{
+    if (message->handle)
+        rd_kafka_message_destroy(message->handle);
+    message->handle = NULL;
+}
+
+/* --- offsets ------------------------------------------------------------------------------------------------------ */
+
+static int offsets_commit(struct kafka_consumer *self, const struct kafka_offset *offsets, size_t count,
+                          uint32_t timeout_ms)
+{
+    CLEANUP(kafka_client_list_cleanup)
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const struct slot *slot = slot_find(self, offsets[i].topic, offsets[i].partition);
+        if (slot && slot->assigned)
+            rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition)->offset =
+                offsets[i].offset;
+    }
+    return list->cnt == 0 ? 0 : kafka_client_commit(&self->client, list, NULL, timeout_ms);
+}
+
+int kafka_consumer_commit(struct kafka_consumer *self, const struct kafka_offset *offsets, size_t count)
+{
+    return offsets_commit(self, offsets, count, 0);
+}
+
+int kafka_consumer_commit_sync(struct kafka_consumer *self, const struct kafka_offset *offsets, size_t count,
+                               uint32_t timeout_ms)
+{
+    return offsets_commit(self, offsets, count, timeout_ms ? timeout_ms : 1);
+}
+
+/* --- state -------------------------------------------------------------------------------------------------------- */
+
+bool kafka_consumer_connected(const struct kafka_consumer *self)
+{
+    return self->client.connected;
+}
+
+size_t kafka_consumer_partition_count(const struct kafka_consumer *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->slot_count; i++)
+        count += self->slots[i].assigned;
+    return count;
+}
+
+int64_t kafka_consumer_lag(const struct kafka_consumer *self)
+{
+    return self->client.lag;
+}
