@@ -1,8 +1,8 @@
 /* params.h - what may be known of a policy's params: text and integers, never a number with a fraction or exponent.
  *
- * A function of the bytes alone, because the ledger's state is made of what it gives. Members of another type, and texts
- * beyond the limits here or with control characters, are as if they were not there. docs/protocol.md, "JSON", says which
- * params are an object of the allowed form.
+ * A function of the bytes alone, because the ledger's state is made of what it gives. Members of another type, and
+ * texts beyond the limits here or with control characters, are as if they were not there. docs/protocol.md, "JSON",
+ * says which params are an object of the allowed form.
  *
  * Pure but for memory (Jansson). Ownership: facts hold the parsed params; params_facts_deinit() ends them and their
  * spans. Threads: no state.

@@ -60,8 +60,8 @@ int execution_new(struct execution **out, const struct execution_options *option
     self->tx_count_max = (uint32_t)options->parameters->block_max_txs;
     size_t txs = self->tx_count_max;
     /* Genesis records are put as one block as well. */
-    self->change_count_max = 2 * txs + EXECUTION_EXPIRED_BASE + EXECUTION_EXPIRED_PER_TX * txs +
-                             GENESIS_PRODUCERS_MAX + GENESIS_VALIDATORS_MAX;
+    self->change_count_max = 2 * txs + EXECUTION_EXPIRED_BASE + EXECUTION_EXPIRED_PER_TX * txs + GENESIS_PRODUCERS_MAX +
+                             GENESIS_VALIDATORS_MAX;
     self->bodies = calloc(txs, sizeof self->bodies[0]);
     self->receipts = calloc(txs, sizeof self->receipts[0]);
     self->tx_ids = calloc(txs, sizeof self->tx_ids[0]);
@@ -287,8 +287,7 @@ static int write_record(struct execution *self, const struct judged *judged, str
 static void write_receipt(struct execution *self, const struct judged *judged, const struct state_item *leaf,
                           const char *status)
 {
-    struct bytes_writer writer =
-        bytes_writer_of(self->receipt_data + self->receipt_bytes, RECORD_RECEIPT_BYTES_MAX);
+    struct bytes_writer writer = bytes_writer_of(self->receipt_data + self->receipt_bytes, RECORD_RECEIPT_BYTES_MAX);
     struct hash value_hash = state_leaf_value_hash(leaf);
     struct record_receipt receipt = {
         .tx_id = span_of(judged->tx_id.bytes, HASH_BYTES),

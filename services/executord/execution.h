@@ -29,8 +29,8 @@ enum {
     EXECUTION_EXPIRED_PER_TX = 2,
 };
 
-/* Read what execution may know from a policy's params: a function of the bytes alone. *out is valid until the next call.
- * Returns 0, REASON_CONTENT_RULE (no JSON object of the allowed form) or -ENOMEM. */
+/* Read what execution may know from a policy's params: a function of the bytes alone. *out is valid until the next
+ * call. Returns 0, REASON_CONTENT_RULE (no JSON object of the allowed form) or -ENOMEM. */
 typedef int policy_facts_fn(void *context, struct span params, struct policy_facts *out);
 
 struct execution_options {
@@ -73,8 +73,8 @@ MUST_USE int execution_judge(struct execution *self, struct span body, enum reas
 
 /* What the block did. Arrays are loans until execution_clear() or the next begin. */
 struct execution_result {
-    struct state_item *root;  /* a reference of the caller's */
-    struct expiry *expiry;    /* the same */
+    struct state_item *root; /* a reference of the caller's */
+    struct expiry *expiry;   /* the same */
     struct hash tx_root;
     struct hash receipt_root;
     uint32_t tx_count;

@@ -25,12 +25,12 @@ enum execution_codec_kind {
 struct execution_codec_request {
     enum execution_codec_kind kind;
     uint64_t request;
-    struct executor_bodies bodies;     /* of all but HEIGHT_REQUEST */
-    struct executor_build build;       /* BUILD: without its bodies */
-    struct executor_recheck recheck;   /* RECHECK: without its bodies */
-    struct block_header header;        /* CHECK, COMMIT */
-    struct span header_bytes;          /* the same as it came */
-    struct span proof;                 /* COMMIT */
+    struct executor_bodies bodies;   /* of all but HEIGHT_REQUEST */
+    struct executor_build build;     /* BUILD: without its bodies */
+    struct executor_recheck recheck; /* RECHECK: without its bodies */
+    struct block_header header;      /* CHECK, COMMIT */
+    struct span header_bytes;        /* the same as it came */
+    struct span proof;               /* COMMIT */
 };
 
 /* spans has room for spans_max bodies. Returns 0, ERR_MALFORMED (an answer's field, too), ERR_VERSION or ERR_TOO_LARGE

@@ -228,7 +228,8 @@ static void make_room(struct executor *self, const struct version *parent)
     drop_at(self, (uint32_t)chosen);
 }
 
-/* Keep the executed block as a speculative version; *out is the one that is kept (an equal one may be there already). */
+/* Keep the executed block as a speculative version; *out is the one that is kept (an equal one may be there already).
+ */
 static int keep(struct executor *self, const struct block_header *header, const struct version *parent,
                 struct execution_result *result, const struct version **out)
 {
@@ -418,7 +419,8 @@ int executor_recheck(struct executor *self, const struct executor_recheck *reche
         enum reason reason;
         verdict = execution_judge(self->execution, recheck->bodies.items[i], &reason);
         if (verdict == EXECUTION_REFUSED)
-            self->refused[rechecked.refused_count++] = (struct executor_refused){.index = (uint32_t)i, .reason = reason};
+            self->refused[rechecked.refused_count++] =
+                (struct executor_refused){.index = (uint32_t)i, .reason = reason};
     }
     execution_clear(self->execution);
     if (verdict < 0)

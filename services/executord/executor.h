@@ -108,8 +108,8 @@ MUST_USE int executor_recheck(struct executor *self, const struct executor_reche
 
 /* The version to make durable next: of the block at the committed height + 1. Executes it if there is no version of it
  * and the bodies are given. Returns 0; EXECUTOR_BELOW; EXECUTOR_CONFLICT (its parent is not the committed block);
- * EXECUTOR_UNKNOWN_PARENT (a gap, or no version and no bodies); the verdicts of executor_check(); -ENOMEM. *out is valid
- * until executor_commit() or another change. */
+ * EXECUTOR_UNKNOWN_PARENT (a gap, or no version and no bodies); the verdicts of executor_check(); -ENOMEM. *out is
+ * valid until executor_commit() or another change. */
 MUST_USE int executor_prepare(struct executor *self, const struct executor_block *block, const struct version **out);
 
 /* The prepared version is durable: it becomes the committed one, other forks end. Cannot fail. */
@@ -122,7 +122,7 @@ struct executor_stored {
         struct span key;
         struct span value;
         bool deleted;
-    } *entries;
+    } * entries;
     size_t count;
 };
 
@@ -156,9 +156,9 @@ MUST_USE int executor_query(const struct executor *self, struct span key, uint64
 struct executor_usage {
     uint32_t speculative_count;
     uint32_t committed_count;
-    uint64_t key_count;        /* of the last committed version */
-    uint64_t state_bytes;      /* of all versions */
-    uint64_t chunk_bytes;      /* taken from the system for them */
+    uint64_t key_count;   /* of the last committed version */
+    uint64_t state_bytes; /* of all versions */
+    uint64_t chunk_bytes; /* taken from the system for them */
 };
 
 struct executor_usage executor_usage(const struct executor *self);

@@ -1,7 +1,8 @@
 /* executord.c - decode, call the executor, answer.
  *
- * A Commit is answered after the block is on disk; then whoever waits for its outcome is served. What the executor or the
- * store cannot go on from (no memory for the state, a full or broken disk) ends the daemon: it restarts from its store.
+ * A Commit is answered after the block is on disk; then whoever waits for its outcome is served. What the executor or
+ * the store cannot go on from (no memory for the state, a full or broken disk) ends the daemon: it restarts from its
+ * store.
  */
 #include "services/executord/executord.h"
 
@@ -34,12 +35,12 @@
 
 enum {
     SPECULATIVE_MAX = 64,
-    PEERS_MAX = 16,                         /* that wait for outcomes */
-    OUTCOMES_BYTES_MAX = 16 << 20,          /* of one answer, but for a single larger one */
-    BLOCK_BYTES_MAX = 16 << 20,             /* so that a block's outcome fits a frame */
-    REQUEST_OVERHEAD_BYTES = 2 << 20,       /* of a frame with a block: header, proof */
-    BODY_OVERHEAD_BYTES = 16,               /* of one body in a frame */
-    STATE_ANSWER_BYTES_MAX = 4 << 20,       /* value, siblings, header, proof */
+    PEERS_MAX = 16,                   /* that wait for outcomes */
+    OUTCOMES_BYTES_MAX = 16 << 20,    /* of one answer, but for a single larger one */
+    BLOCK_BYTES_MAX = 16 << 20,       /* so that a block's outcome fits a frame */
+    REQUEST_OVERHEAD_BYTES = 2 << 20, /* of a frame with a block: header, proof */
+    BODY_OVERHEAD_BYTES = 16,         /* of one body in a frame */
+    STATE_ANSWER_BYTES_MAX = 4 << 20, /* value, siblings, header, proof */
     QUEUE_COUNT_MAX = 1000,
     BEAT_MS = 1000,
 };
@@ -300,8 +301,8 @@ static int answer_recheck(struct executord *self, const struct bus_route *route,
     return 0;
 }
 
-/* The proof is this block's and has the form of one. Its signatures were verified by consensusd before it asked, and are
- * by every reader; doing it here too would cost a quarter of a millisecond per block (4 x 65 us). */
+/* The proof is this block's and has the form of one. Its signatures were verified by consensusd before it asked, and
+ * are by every reader; doing it here too would cost a quarter of a millisecond per block (4 x 65 us). */
 static int check_proof(const struct executord *self, const struct execution_codec_request *request)
 {
     struct proof_codec_proof proof;
@@ -591,9 +592,9 @@ static int start_executor(struct executord *self)
     if (rc < 0)
         return log_failure(rc, "load the store");
     const struct version *last = executor_committed(self->executor);
-    log_info("store.loaded", "height=%" PRIu64 " id=%s state_root=%s keys=%" PRIu64 " ms=%" PRIu64,
-             last->header.height, LOG_HASH(&last->id), LOG_HASH(&last->header.state_root),
-             executor_usage(self->executor).key_count, loop_now_ms() - start_ms);
+    log_info("store.loaded", "height=%" PRIu64 " id=%s state_root=%s keys=%" PRIu64 " ms=%" PRIu64, last->header.height,
+             LOG_HASH(&last->id), LOG_HASH(&last->header.state_root), executor_usage(self->executor).key_count,
+             loop_now_ms() - start_ms);
     admin_ready_set(self->admin, CONDITION_STORE, true, NULL);
     return 0;
 }
@@ -631,8 +632,8 @@ static int bind_arrow(struct executord *self, enum executord_arrow index, const 
 static uint32_t execution_frame_bytes_max(const struct executord *self)
 {
     const struct genesis_parameters *parameters = &self->genesis->parameters;
-    uint64_t bytes = parameters->block_max_bytes + parameters->block_max_txs * BODY_OVERHEAD_BYTES +
-                     REQUEST_OVERHEAD_BYTES;
+    uint64_t bytes =
+        parameters->block_max_bytes + parameters->block_max_txs * BODY_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES;
     return (uint32_t)(bytes < BUS_FRAME_BYTES_MAX ? bytes : BUS_FRAME_BYTES_MAX);
 }
 

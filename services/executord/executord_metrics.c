@@ -3,10 +3,9 @@
 
 #include "common/base/reason.h"
 
-static const char *const reason_names[REASON_COUNT] = {
-    [REASON_NONE] = "IN_CHAIN",
+static const char *const reason_names[REASON_COUNT] = {[REASON_NONE] = "IN_CHAIN",
 #define REASON_NAME(name) [REASON_##name] = #name,
-    REASON_LIST(REASON_NAME)
+                                                       REASON_LIST(REASON_NAME)
 #undef REASON_NAME
 };
 

@@ -1,7 +1,7 @@
 /* overlay.c - the changes of the block being executed.
  *
- * The changes stand in an array in the order they were made; a table of open addressing finds them. Its seed keeps chosen
- * keys from colliding; nothing that leaves depends on it, because changes leave sorted.
+ * The changes stand in an array in the order they were made; a table of open addressing finds them. Its seed keeps
+ * chosen keys from colliding; nothing that leaves depends on it, because changes leave sorted.
  */
 #include "services/executord/overlay.h"
 

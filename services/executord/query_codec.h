@@ -18,8 +18,8 @@ enum query_codec_kind { QUERY_CODEC_STATE_REQUEST = 2, QUERY_CODEC_STATUS_REQUES
 struct query_codec_request {
     enum query_codec_kind kind;
     uint64_t request;
-    struct span key;  /* STATE_REQUEST */
-    bool at_height;   /* false: the latest committed */
+    struct span key; /* STATE_REQUEST */
+    bool at_height;  /* false: the latest committed */
     uint64_t height;
 };
 

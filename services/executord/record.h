@@ -19,8 +19,8 @@
 #include "services/executord/state.h"
 
 enum {
-    RECORD_TARGETS_MAX = 1000,      /* of a policy */
-    RECORD_TARGET_BYTES_MAX = 64,   /* an address or a prefix */
+    RECORD_TARGETS_MAX = 1000,    /* of a policy */
+    RECORD_TARGET_BYTES_MAX = 64, /* an address or a prefix */
     RECORD_POLICY_ID_BYTES_MAX = 128,
     RECORD_BYTES_MAX = STATE_VALUE_BYTES_MAX,
     RECORD_STATUS_BYTES_MAX = 16,

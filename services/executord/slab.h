@@ -1,7 +1,7 @@
 /* slab.h - memory of the state: pieces of a few sizes cut from large chunks, reused after they are freed.
  *
- * The state is millions of small pieces that live as long as the versions which share them. They come from here, so that a
- * transaction costs no malloc and the whole state has one limit.
+ * The state is millions of small pieces that live as long as the versions which share them. They come from here, so
+ * that a transaction costs no malloc and the whole state has one limit.
  *
  * Pure. Ownership: pieces are the caller's until slab_free(); slab_destroy() frees the chunks whether or not their
  * pieces were freed. Threads: one owner.
@@ -14,9 +14,9 @@
 #include "common/base/attr.h"
 
 enum {
-    SLAB_STEP_BYTES = 64,                 /* a cache line: a tree node is one, and is never split over two */
-    SLAB_SMALL_BYTES_MAX = 512,           /* up to here sizes rise by SLAB_STEP_BYTES, above by doubling */
-    SLAB_PIECE_BYTES_MAX = 256 * 1024,    /* the largest piece */
+    SLAB_STEP_BYTES = 64,              /* a cache line: a tree node is one, and is never split over two */
+    SLAB_SMALL_BYTES_MAX = 512,        /* up to here sizes rise by SLAB_STEP_BYTES, above by doubling */
+    SLAB_PIECE_BYTES_MAX = 256 * 1024, /* the largest piece */
     SLAB_CHUNK_BYTES_DEFAULT = 1024 * 1024,
 };
 
@@ -31,7 +31,8 @@ struct slab_options {
 MUST_USE int slab_new(struct slab **out, const struct slab_options *options);
 void slab_destroy(struct slab **self);
 
-/* A piece of size bytes (1..SLAB_PIECE_BYTES_MAX), aligned to SLAB_STEP_BYTES. NULL when the limit is reached or memory is out. */
+/* A piece of size bytes (1..SLAB_PIECE_BYTES_MAX), aligned to SLAB_STEP_BYTES. NULL when the limit is reached or memory
+ * is out. */
 void *slab_alloc(struct slab *self, size_t size);
 
 /* Give a piece back; size is what it was asked with. NULL is ignored. */

@@ -1,12 +1,12 @@
 /* state.c - the versioned state tree.
  *
- * The shape is the protocol's (docs/protocol.md, "State tree"): a subtree without leaves is nothing, with one leaf it is
- * that leaf, with more it is a node over the next bit of the key hash, even when all are on one side. So a set of keys
- * has one shape only and the root hash depends on nothing else.
+ * The shape is the protocol's (docs/protocol.md, "State tree"): a subtree without leaves is nothing, with one leaf it
+ * is that leaf, with more it is a node over the next bit of the key hash, even when all are on one side. So a set of
+ * keys has one shape only and the root hash depends on nothing else.
  *
- * An update walks down once with the sorted changes, split by the next bit at every node, and makes new nodes on the way
- * up. Subtrees without a change are shared by one more reference. Recursion follows the bits of a hash: STATEPROOF_DEPTH_MAX
- * levels at most, whatever comes from outside.
+ * An update walks down once with the sorted changes, split by the next bit at every node, and makes new nodes on the
+ * way up. Subtrees without a change are shared by one more reference. Recursion follows the bits of a hash:
+ * STATEPROOF_DEPTH_MAX levels at most, whatever comes from outside.
  */
 #include "services/executord/state.h"
 

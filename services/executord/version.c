@@ -51,8 +51,7 @@ static int content_new(struct content **out, const struct execution_result *resu
     size_t tx_count = result->tx_count;
     size_t changes_bytes = result->change_count * sizeof(struct state_change);
     size_t bytes = spans_bytes(result->bodies, tx_count) + spans_bytes(result->receipts, tx_count);
-    struct content *content =
-        malloc(sizeof *content + 2 * tx_count * sizeof content->spans[0] + changes_bytes + bytes);
+    struct content *content = malloc(sizeof *content + 2 * tx_count * sizeof content->spans[0] + changes_bytes + bytes);
     if (!content)
         return -ENOMEM;
     struct span *bodies = content->spans;

@@ -1,7 +1,7 @@
 /* wire.h - writing protobuf's wire format by hand: fields of a message into a bounded buffer.
  *
- * Records must have one encoding only (PROTOCOL: fields in number order, zero values left out), and generated types never
- * enter a core; so the few writers that are needed are here.
+ * Records must have one encoding only (PROTOCOL: fields in number order, zero values left out), and generated types
+ * never enter a core; so the few writers that are needed are here.
  *
  * Pure. Ownership: borrows its buffer through the bytes_writer.
  */

@@ -156,16 +156,16 @@ static void bad_frames_are_refused(void **state)
         size_t size;
         int expected;
     } cases[] = {
-        {{0}, 0, ERR_VERSION},                               /* nothing */
-        {{0x08, 1}, 2, ERR_MALFORMED},                       /* no body */
-        {{0x08, 2, 0x12, 0}, 4, ERR_VERSION},                /* version 2 */
-        {{0x12, 0}, 2, ERR_VERSION},                         /* no version */
-        {{0x08, 1, 0x1a, 0}, 4, ERR_MALFORMED},              /* an answer: Height */
-        {{0x08, 1, 0x32, 0}, 4, ERR_MALFORMED},              /* Check without a header */
-        {{0x08, 1, 0x32, 3, 0x12, 1, 7}, 7, ERR_MALFORMED},  /* a header of one byte */
-        {{0x08, 1, 0x22, 3, 0x12, 1, 7}, 7, ERR_MALFORMED},  /* Build with a parent_id of one byte */
-        {{0x08, 1, 0x22, 9, 0x12}, 5, ERR_MALFORMED},        /* cut */
-        {{0x08, 1, 0x22, 2, 0x48, 1}, 6, ERR_MALFORMED},     /* a body that is a number */
+        {{0}, 0, ERR_VERSION},                              /* nothing */
+        {{0x08, 1}, 2, ERR_MALFORMED},                      /* no body */
+        {{0x08, 2, 0x12, 0}, 4, ERR_VERSION},               /* version 2 */
+        {{0x12, 0}, 2, ERR_VERSION},                        /* no version */
+        {{0x08, 1, 0x1a, 0}, 4, ERR_MALFORMED},             /* an answer: Height */
+        {{0x08, 1, 0x32, 0}, 4, ERR_MALFORMED},             /* Check without a header */
+        {{0x08, 1, 0x32, 3, 0x12, 1, 7}, 7, ERR_MALFORMED}, /* a header of one byte */
+        {{0x08, 1, 0x22, 3, 0x12, 1, 7}, 7, ERR_MALFORMED}, /* Build with a parent_id of one byte */
+        {{0x08, 1, 0x22, 9, 0x12}, 5, ERR_MALFORMED},       /* cut */
+        {{0x08, 1, 0x22, 2, 0x48, 1}, 6, ERR_MALFORMED},    /* a body that is a number */
         {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 6, ERR_MALFORMED},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
@@ -219,16 +219,15 @@ static void answers_are_protobuf(void **state)
     free_answer(frame);
 
     writer = bytes_writer_of(buffer, sizeof buffer);
-    execution_codec_put_rechecked(
-        &writer, &(struct execution_codec_built){4, EXECUTION_CODEC_UNKNOWN_PARENT, NULL, refused, 1});
+    execution_codec_put_rechecked(&writer,
+                                  &(struct execution_codec_built){4, EXECUTION_CODEC_UNKNOWN_PARENT, NULL, refused, 1});
     frame = read_answer(&writer);
     assert_int_equal(frame->rechecked->n_refused, 1);
     assert_int_equal(frame->rechecked->status, CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT);
     free_answer(frame);
 
     writer = bytes_writer_of(buffer, sizeof buffer);
-    execution_codec_put_checked(&writer,
-                                &(struct execution_codec_checked){3, hash, EXECUTION_CODEC_BAD_TX, {2, 11}});
+    execution_codec_put_checked(&writer, &(struct execution_codec_checked){3, hash, EXECUTION_CODEC_BAD_TX, {2, 11}});
     frame = read_answer(&writer);
     assert_int_equal(frame->checked->status, CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_TX);
     assert_int_equal(frame->checked->index, 2);

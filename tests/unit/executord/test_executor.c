@@ -525,8 +525,8 @@ static void commit_at(struct world *world, uint64_t timestamp_ms)
     struct executor_built built;
     assert_int_equal(executor_build(world->executor, &request, &built), 0);
     const struct version *prepared;
-    assert_int_equal(executor_prepare(world->executor, &(struct executor_block){&built.version->header, {0}}, &prepared),
-                     0);
+    assert_int_equal(
+        executor_prepare(world->executor, &(struct executor_block){&built.version->header, {0}}, &prepared), 0);
     executor_commit(world->executor, prepared);
 }
 

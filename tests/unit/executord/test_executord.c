@@ -203,7 +203,8 @@ static struct durable ask_height(void)
 }
 
 /* Build a block on the durable one, time rising with its height. The header as it came. */
-static void build(uint8_t header[static BLOCK_HEADER_BYTES], const struct durable *parent, const struct world_body *body)
+static void build(uint8_t header[static BLOCK_HEADER_BYTES], const struct durable *parent,
+                  const struct world_body *body)
 {
     Execution frame;
     Cybermesh__Execution__V1__Build request;

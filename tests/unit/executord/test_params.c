@@ -100,9 +100,18 @@ static int read_depth(size_t depth)
 
 static void what_is_no_object_of_the_form_is_malformed(void **state)
 {
-    static const char *const cases[] = {"",           "[]",           "7",    "\"x\"",       "{\"a\": 1, \"a\": 2}",
-                                        "{\"a\": 1,}", "{\"a\": 1} x", "{\"a", "{\"a\": \"\\u0000\"}",
-                                        "{\"a\": 9223372036854775808}", "{\"a\": 1e999}", "{\"a\": \"\\ud800\"}"};
+    static const char *const cases[] = {"",
+                                        "[]",
+                                        "7",
+                                        "\"x\"",
+                                        "{\"a\": 1, \"a\": 2}",
+                                        "{\"a\": 1,}",
+                                        "{\"a\": 1} x",
+                                        "{\"a",
+                                        "{\"a\": \"\\u0000\"}",
+                                        "{\"a\": 9223372036854775808}",
+                                        "{\"a\": 1e999}",
+                                        "{\"a\": \"\\ud800\"}"};
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
         assert_int_equal(params_read(&facts, span_text(cases[i])), ERR_MALFORMED);
     assert_int_equal(read_depth(32), 0);

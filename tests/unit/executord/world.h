@@ -46,9 +46,9 @@ struct world_event {
     enum tx_kind kind;
     const char *id;
     unsigned nonce;
-    int64_t ts;        /* 0: WORLD_CREATED_S */
-    const char *alg;   /* NULL: v2 */
-    unsigned producer; /* + 1, of world->producers; 0: the one of the kind; 99: a stranger */
+    int64_t ts;         /* 0: WORLD_CREATED_S */
+    const char *alg;    /* NULL: v2 */
+    unsigned producer;  /* + 1, of world->producers; 0: the one of the kind; 99: a stranger */
     const char *source; /* NULL: "sensor" */
     size_t refs;
 };
