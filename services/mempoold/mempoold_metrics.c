@@ -30,13 +30,14 @@ enum metric_index {
     METRIC_INDEX_COUNT,
 };
 
-static const char *const verdict_names[MEMPOOL_VERDICT_COUNT] = {
-    [0] = "none",
-    [MEMPOOL_VERDICT_POOLED] = "pooled",
-    [MEMPOOL_VERDICT_DUPLICATE] = "duplicate",
-    [MEMPOOL_VERDICT_FULL] = "full",
-    [MEMPOOL_VERDICT_RATE] = "rate",
-    [MEMPOOL_VERDICT_BAD] = "bad",
+enum { VERDICT_LABEL_COUNT = MEMPOOL_VERDICT_COUNT - 1 }; /* the first verdict is 1 */
+
+static const char *const verdict_names[VERDICT_LABEL_COUNT] = {
+    [MEMPOOL_VERDICT_POOLED - 1] = "pooled",
+    [MEMPOOL_VERDICT_DUPLICATE - 1] = "duplicate",
+    [MEMPOOL_VERDICT_FULL - 1] = "full",
+    [MEMPOOL_VERDICT_RATE - 1] = "rate",
+    [MEMPOOL_VERDICT_BAD - 1] = "bad",
 };
 
 static const char *const reason_names[REASON_COUNT] = {[REASON_NONE] = "COMMITTED",
@@ -75,7 +76,7 @@ static const struct metric metric_table[METRIC_INDEX_COUNT] = {
                   .kind = METRIC_COUNTER,
                   .label = "verdict",
                   .label_values = verdict_names,
-                  .label_count = MEMPOOL_VERDICT_COUNT,
+                  .label_count = VERDICT_LABEL_COUNT,
                   .help = "Submitted transactions by verdict; pooled ones are admitted."},
     [FINALIZED] = {.name = NAME("finalized_total"),
                    .kind = METRIC_COUNTER,
@@ -192,8 +193,8 @@ void mempoold_metrics_update(struct mempoold_metrics *self, const struct mempool
     const struct mempool_counters *counters = mempool_counters(pool);
     struct blocks_counters blocks = mempool_blocks_counters(pool);
     update_gauges(self, pool, now_ms);
-    for (size_t i = 1; i < MEMPOOL_VERDICT_COUNT; i++)
-        set(self, VERDICTS, i, counters->verdicts[i]);
+    for (size_t i = 0; i < VERDICT_LABEL_COUNT; i++)
+        set(self, VERDICTS, i, counters->verdicts[i + 1]);
     for (size_t i = 0; i < REASON_COUNT; i++)
         set(self, DROPPED, i, counters->dropped[i]);
     for (size_t i = 0; i < self->validator_count; i++)
