@@ -35,7 +35,8 @@ enum {
     PG_PASSWORD_BYTES_MAX = 1024,
 };
 
-/* Verdicts of a statement or transaction, all after a rollback where they came from a transaction. */
+/* Verdicts of a statement or transaction. A pipeline has been rolled back when it returns one; after pg_exec() inside a
+ * transaction of pg_command()'s the caller does that. */
 enum pg_verdict {
     PG_RETRY = 1, /* 40001, 40P01: nothing was written; back off and do the same again */
     PG_UNKNOWN,   /* 40003, or the connection was lost at COMMIT: read back; always with a lost connection afterwards */
