@@ -486,16 +486,14 @@ static void drop_forks(struct executor *self)
 
 void executor_commit(struct executor *self, const struct version *prepared)
 {
-    for (uint32_t i = 0; i < self->speculative_count; i++) {
-        if (self->speculative[i] != prepared)
-            continue;
-        struct version *version = self->speculative[i];
-        self->speculative[i] = self->speculative[--self->speculative_count];
-        append_committed(self, version);
-        drop_forks(self);
-        return;
-    }
-    assert(!"the version was prepared");
+    uint32_t index = 0;
+    while (index < self->speculative_count && self->speculative[index] != prepared)
+        index++;
+    assert(index < self->speculative_count); /* it was prepared */
+    struct version *version = self->speculative[index];
+    self->speculative[index] = self->speculative[--self->speculative_count];
+    append_committed(self, version);
+    drop_forks(self);
 }
 
 size_t executor_change_count_max(const struct executor *self)

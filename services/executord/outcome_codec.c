@@ -59,7 +59,9 @@ int outcome_codec_decode(struct outcome_codec_request *out, struct span payload)
 static void put_change(struct bytes_writer *writer, const struct state_change *change)
 {
     struct span key = state_leaf_key(change->leaf);
-    struct span value = change->deleted ? (struct span){0} : state_leaf_value(change->leaf);
+    struct span value = {.size = 0};
+    if (!change->deleted)
+        value = state_leaf_value(change->leaf);
     size_t size = 1 + wire_varint_size(key.size) + key.size;
     if (value.size > 0)
         size += 1 + wire_varint_size(value.size) + value.size;

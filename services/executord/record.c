@@ -35,8 +35,7 @@ struct record_key record_key_event(enum tx_kind kind, struct span id)
     static const char *const prefixes[TX_KIND_COUNT] = {
         [TX_ANOMALY] = "anomaly/", [TX_EVIDENCE] = "evidence/", [TX_POLICY] = "policy/"};
     assert(kind >= TX_ANOMALY && kind < TX_KIND_COUNT && id.size <= TX_ID_BYTES_MAX);
-    struct record_key key;
-    key.size = 0;
+    struct record_key key = {.size = 0};
     key_text(&key, prefixes[kind]);
     memcpy(key.text + key.size, id.data, id.size);
     key.size += id.size;
@@ -47,8 +46,7 @@ struct record_key record_key_event(enum tx_kind kind, struct span id)
 
 struct record_key record_key_producer(const struct sign_public *producer)
 {
-    struct record_key key;
-    key.size = 0;
+    struct record_key key = {.size = 0};
     key_text(&key, "producer/");
     key_hex(&key, producer->bytes, sizeof producer->bytes);
     key_end(&key);
@@ -57,8 +55,7 @@ struct record_key record_key_producer(const struct sign_public *producer)
 
 struct record_key record_key_validator(const struct hash *id)
 {
-    struct record_key key;
-    key.size = 0;
+    struct record_key key = {.size = 0};
     key_text(&key, "validator/");
     key_hex(&key, id->bytes, sizeof id->bytes);
     key_end(&key);
@@ -67,8 +64,7 @@ struct record_key record_key_validator(const struct hash *id)
 
 struct record_key record_key_nonce(const struct sign_public *producer, const uint8_t nonce[static TX_NONCE_BYTES])
 {
-    struct record_key key;
-    key.size = 0;
+    struct record_key key = {.size = 0};
     key_text(&key, "nonce/");
     key_hex(&key, producer->bytes, sizeof producer->bytes);
     key_text(&key, "/");
