@@ -56,8 +56,8 @@ struct pg_options {
     uint32_t statement_timeout_ms; /* the server gives up: -ETIMEDOUT; 0: none */
 };
 
-/* Connect. Returns 0; ERR_PEER_GONE (no connection, refused or not authenticated: logged at a limited rate per
- * process); -EINVAL (dsn, logged); ERR_PERMISSIONS, ERR_MALFORMED or -errno (password file, logged); -ENOMEM. */
+/* Connect. Returns 0; ERR_PEER_GONE (no connection, refused or not authenticated: logged, the caller backs
+ * off); -EINVAL (dsn, logged); ERR_PERMISSIONS, ERR_MALFORMED or -errno (password file, logged); -ENOMEM. */
 MUST_USE int pg_connect(struct pg **out, const struct pg_options *options);
 
 /* Accepts NULL and pointer to NULL; leaves *self NULL. */
