@@ -110,11 +110,11 @@ int admission_codec_encode_verdicts(const struct mempool_verdicts *verdicts, uin
     return rc;
 }
 
-int admission_codec_encode_rejected(const struct mempool_rejected *rejected, uint8_t **out, size_t *size)
+int admission_codec_encode_rejected(const struct rejections_notice *rejected, uint8_t **out, size_t *size)
 {
-    assert(rejected->tx_count <= MEMPOOL_REJECTED_BATCH_MAX);
-    Cybermesh__Admission__V1__RejectedTx txs[MEMPOOL_REJECTED_BATCH_MAX];
-    Cybermesh__Admission__V1__RejectedTx *pointers[MEMPOOL_REJECTED_BATCH_MAX];
+    assert(rejected->tx_count <= REJECTIONS_NOTICE_MAX);
+    Cybermesh__Admission__V1__RejectedTx txs[REJECTIONS_NOTICE_MAX];
+    Cybermesh__Admission__V1__RejectedTx *pointers[REJECTIONS_NOTICE_MAX];
     for (size_t i = 0; i < rejected->tx_count; i++) {
         txs[i] = (Cybermesh__Admission__V1__RejectedTx)CYBERMESH__ADMISSION__V1__REJECTED_TX__INIT;
         txs[i].tx_id = frame_bytes(span_of(rejected->txs[i].id.bytes, HASH_BYTES));

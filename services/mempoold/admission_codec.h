@@ -28,4 +28,4 @@ void admission_codec_deinit(struct admission_codec_frame *frame);
 /* Return 0 or -ENOMEM. */
 MUST_USE int admission_codec_encode_verdicts(const struct mempool_verdicts *verdicts, uint64_t epoch, uint8_t **out,
                                              size_t *size);
-MUST_USE int admission_codec_encode_rejected(const struct mempool_rejected *rejected, uint8_t **out, size_t *size);
+MUST_USE int admission_codec_encode_rejected(const struct rejections_notice *rejected, uint8_t **out, size_t *size);

@@ -22,6 +22,7 @@ static_assert(BLOCKS_REMEMBERED_MAX <= 16, "the bits of blocks are below WANT_VE
 
 struct blocks {
     struct blocks_limits limits;
+    uint32_t peer_count;
     struct bodies *bodies;
     struct block places[BLOCKS_REMEMBERED_MAX];
     uint64_t sequence;         /* of the newest block */
@@ -41,6 +42,8 @@ int blocks_new(struct blocks **out, const struct blocks_limits *limits, struct b
     if (!self)
         return -ENOMEM;
     self->limits = *limits;
+    for (uint32_t i = 0; i < limits->validator_count; i++)
+        self->peer_count += (limits->peers >> i & 1) != 0;
     self->bodies = bodies;
     int rc = map_new(&self->wants, limits->tx_count_max, limits->seed);
     if (rc < 0)
@@ -292,11 +295,6 @@ void blocks_expire(struct blocks *self, uint64_t now_ms)
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
-static uint32_t peer_count(const struct blocks *self)
-{
-    return (uint32_t)__builtin_popcountll(self->limits.peers);
-}
-
 /* Missing and neither being verified nor bad; at most BLOCKS_FETCH_IDS_MAX. */
 static uint32_t ids_to_ask(const struct blocks *self, const struct block *block, struct hash *ids)
 {
@@ -337,7 +335,7 @@ static void ask_later(struct block *block, uint64_t now_ms)
 
 bool blocks_fetch_due(struct blocks *self, uint64_t now_ms, struct blocks_fetch *out, struct hash *ids)
 {
-    if (peer_count(self) == 0)
+    if (self->peer_count == 0)
         return false;
     for (size_t i = 0; i < BLOCKS_REMEMBERED_MAX; i++) {
         struct block *block = &self->places[i];
@@ -370,7 +368,7 @@ void blocks_answered(struct blocks *self, uint64_t fetch_request, uint32_t usefu
             continue;
         block->ask_same = useful_count > 0;
         /* Who has some is asked for the rest at once. Who has none: the next at once, but once round only. */
-        if (useful_count > 0 || block->ask_count < peer_count(self))
+        if (useful_count > 0 || block->ask_count < self->peer_count)
             block->ask_at_ms = now_ms;
     }
 }

@@ -12,22 +12,11 @@
 
 #include "services/mempoold/batch.h"
 
-/* Rejections that ingestd has not acknowledged: a ring; its first `sent_count` are the notice on its way. */
-struct rejections {
-    struct mempool_reasoned_tx *ring; /* MEMPOOL_REJECTED_COUNT_MAX */
-    size_t first;
-    size_t count;
-    size_t sent_count;
-    uint64_t sequence; /* of that notice */
-    uint64_t sent_ms;
-    struct mempool_reasoned_tx notice[MEMPOOL_REJECTED_BATCH_MAX];
-};
-
 struct mempool {
     struct mempool_limits limits;
     struct bodies *bodies;
     struct blocks *blocks;
-    struct rejections rejections;
+    struct rejections *rejections;
     struct mempool_counters counters;
     uint64_t batch_number;
     bool watched;           /* consensusd listens */
@@ -54,16 +43,19 @@ static int check_limits(const struct mempool_limits *limits)
 static int parts_new(struct mempool *self)
 {
     const struct mempool_limits *limits = &self->limits;
-    int rc = bodies_new(&self->bodies, &(struct bodies_limits){
-                                           .pooled_count_max = limits->tx_count_max,
-                                           .pooled_bytes_max = limits->tx_bytes_max,
-                                           .recent_bytes_max = MEMPOOL_RECENT_BYTES_MAX,
-                                           .recent_count_max = MEMPOOL_RECENT_COUNT_MAX,
-                                           .finalized_count_max = MEMPOOL_FINALIZED_COUNT_MAX,
-                                           .fairness = {.producer_count_max = MEMPOOL_PRODUCER_COUNT_MAX,
-                                                        .rate_per_second = limits->rate_per_second,
-                                                        .seed = limits->seed},
-                                       });
+    int rc = rejections_new(&self->rejections, limits->epoch);
+    if (rc < 0)
+        return rc;
+    rc = bodies_new(&self->bodies, &(struct bodies_limits){
+                                       .pooled_count_max = limits->tx_count_max,
+                                       .pooled_bytes_max = limits->tx_bytes_max,
+                                       .recent_bytes_max = MEMPOOL_RECENT_BYTES_MAX,
+                                       .recent_count_max = MEMPOOL_RECENT_COUNT_MAX,
+                                       .finalized_count_max = MEMPOOL_FINALIZED_COUNT_MAX,
+                                       .fairness = {.producer_count_max = MEMPOOL_PRODUCER_COUNT_MAX,
+                                                    .rate_per_second = limits->rate_per_second,
+                                                    .seed = limits->seed},
+                                   });
     if (rc < 0)
         return rc;
     return blocks_new(&self->blocks,
@@ -84,7 +76,6 @@ int mempool_new(struct mempool **out, const struct mempool_limits *limits)
     if (!self)
         return -ENOMEM;
     self->limits = *limits;
-    self->rejections.sequence = limits->epoch;
     self->free_txs_told = limits->tx_count_max;
     self->free_bytes_told = limits->tx_bytes_max;
     rc = parts_new(self);
@@ -99,8 +90,7 @@ int mempool_new(struct mempool **out, const struct mempool_limits *limits)
     self->ids = calloc((size_t)BLOCKS_RESOLVING_MAX * BLOCKS_FETCH_IDS_MAX, sizeof *self->ids);
     self->verdicts = calloc(MEMPOOL_SUBMIT_COUNT_MAX, sizeof *self->verdicts);
     self->checks = calloc(MEMPOOL_FETCHED_COUNT_MAX, sizeof *self->checks);
-    self->rejections.ring = calloc(MEMPOOL_REJECTED_COUNT_MAX, sizeof *self->rejections.ring);
-    if (!self->spans || !self->ids || !self->verdicts || !self->checks || !self->rejections.ring)
+    if (!self->spans || !self->ids || !self->verdicts || !self->checks)
         return -ENOMEM;
     *out = TAKE(self);
     return 0;
@@ -112,7 +102,7 @@ void mempool_destroy(struct mempool **self)
         return;
     blocks_destroy(&(*self)->blocks);
     bodies_destroy(&(*self)->bodies);
-    free((*self)->rejections.ring);
+    rejections_destroy(&(*self)->rejections);
     free((*self)->checks);
     free((*self)->verdicts);
     free((*self)->ids);
@@ -206,46 +196,11 @@ static void on_submit(struct mempool *self, const struct mempool_submit *submit,
     tell_verdicts(self, submit->batch, submit->body_count, effects);
 }
 
-static void rejection_put(struct mempool *self, const struct mempool_reasoned_tx *tx)
-{
-    struct rejections *queue = &self->rejections;
-    if (queue->count == MEMPOOL_REJECTED_COUNT_MAX) {
-        queue->first = (queue->first + 1) % MEMPOOL_REJECTED_COUNT_MAX;
-        queue->count--;
-        queue->sent_count -= queue->sent_count > 0;
-        self->counters.rejected_dropped++;
-    }
-    queue->ring[(queue->first + queue->count++) % MEMPOOL_REJECTED_COUNT_MAX] = *tx;
-}
-
-static void on_rejected_ack(struct mempool *self, uint64_t sequence)
-{
-    struct rejections *queue = &self->rejections;
-    if (sequence != queue->sequence)
-        return;
-    queue->first = (queue->first + queue->sent_count) % MEMPOOL_REJECTED_COUNT_MAX;
-    queue->count -= queue->sent_count;
-    queue->sent_count = 0;
-}
-
-/* One notice at a time, again every second until it is acknowledged. */
 static void settle_rejected(struct mempool *self, uint64_t now_ms, struct mempool_effects *effects)
 {
-    struct rejections *queue = &self->rejections;
-    assert(queue->sent_count <= queue->count);
-    if (queue->count == 0)
-        return;
-    if (queue->sent_count > 0 && now_ms < queue->sent_ms + MEMPOOL_REJECTED_AGAIN_MS)
-        return;
-    if (queue->sent_count == 0) {
-        queue->sent_count = queue->count < MEMPOOL_REJECTED_BATCH_MAX ? queue->count : MEMPOOL_REJECTED_BATCH_MAX;
-        queue->sequence++;
-    }
-    queue->sent_ms = now_ms;
-    for (size_t i = 0; i < queue->sent_count; i++)
-        queue->notice[i] = queue->ring[(queue->first + i) % MEMPOOL_REJECTED_COUNT_MAX];
-    effect_add(effects, MEMPOOL_SEND_REJECTED)->rejected =
-        (struct mempool_rejected){.sequence = queue->sequence, .txs = queue->notice, .tx_count = queue->sent_count};
+    struct rejections_notice notice;
+    if (rejections_due(self->rejections, now_ms, &notice))
+        effect_add(effects, MEMPOOL_SEND_REJECTED)->rejected = notice;
 }
 
 /* ingestd asks for credit every 500 ms only; so when little was left, it is told as soon as there is more again. */
@@ -362,13 +317,13 @@ static void on_finalized(struct mempool *self, const struct mempool_finalized *f
 static void on_dropped(struct mempool *self, const struct mempool_dropped *dropped, uint64_t now_ms)
 {
     for (size_t i = 0; i < dropped->tx_count; i++) {
-        const struct mempool_reasoned_tx *tx = &dropped->txs[i];
+        const struct rejections_tx *tx = &dropped->txs[i];
         assert(tx->reason < REASON_COUNT);
         self->counters.dropped[tx->reason] += retire_waiting(self, &tx->id, now_ms);
         if (tx->reason == REASON_NONE)
             bodies_finalized_put(self->bodies, &tx->id);
         else
-            rejection_put(self, tx);
+            rejections_put(self->rejections, tx);
     }
 }
 
@@ -490,7 +445,7 @@ static void apply(struct mempool *self, const struct mempool_event *event, struc
         on_submit(self, &event->submit, now_ms, effects);
         break;
     case MEMPOOL_REJECTED_ACK:
-        on_rejected_ack(self, event->rejected_ack);
+        rejections_acknowledge(self->rejections, event->rejected_ack);
         break;
     case MEMPOOL_WATCH:
         on_watch(self, now_ms, effects);
@@ -550,9 +505,11 @@ struct bodies_usage mempool_usage(const struct mempool *self)
     return bodies_usage(self->bodies);
 }
 
-const struct mempool_counters *mempool_counters(const struct mempool *self)
+struct mempool_counters mempool_counters(const struct mempool *self)
 {
-    return &self->counters;
+    struct mempool_counters counters = self->counters;
+    counters.rejected_lost = rejections_lost_count(self->rejections);
+    return counters;
 }
 
 struct blocks_counters mempool_blocks_counters(const struct mempool *self)

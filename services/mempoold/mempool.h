@@ -20,17 +20,15 @@
 #include "common/base/span.h"
 #include "services/mempoold/blocks.h"
 #include "services/mempoold/bodies.h"
+#include "services/mempoold/rejections.h"
 
 enum {
     MEMPOOL_SUBMIT_COUNT_MAX = 16384, /* bodies of one SubmitBatch */
     MEMPOOL_FETCH_COUNT_MAX = BLOCKS_FETCH_IDS_MAX,
-    MEMPOOL_FETCH_BYTES_MAX = 7 << 20,  /* bodies of one answer to Fetch */
-    MEMPOOL_FETCHED_COUNT_MAX = 16384,  /* bodies of one answer that are looked at */
-    MEMPOOL_EXCLUDED_COUNT_MAX = 64,    /* blocks named by one TakeBatch */
-    MEMPOOL_DROPPED_COUNT_MAX = 100000, /* transactions of one Dropped */
-    MEMPOOL_REJECTED_COUNT_MAX = 8192,  /* rejections not acknowledged; the oldest are dropped */
-    MEMPOOL_REJECTED_BATCH_MAX = 1024,  /* in one notice */
-    MEMPOOL_REJECTED_AGAIN_MS = 1000,
+    MEMPOOL_FETCH_BYTES_MAX = 7 << 20,   /* bodies of one answer to Fetch */
+    MEMPOOL_FETCHED_COUNT_MAX = 16384,   /* bodies of one answer that are looked at */
+    MEMPOOL_EXCLUDED_COUNT_MAX = 64,     /* blocks named by one TakeBatch */
+    MEMPOOL_DROPPED_COUNT_MAX = 100000,  /* transactions of one Dropped */
     MEMPOOL_RECENT_BYTES_MAX = 32 << 20, /* bodies kept for other validators' Fetch */
     MEMPOOL_RECENT_COUNT_MAX = 65536,
     MEMPOOL_FINALIZED_COUNT_MAX = 65536, /* ids remembered */
@@ -100,13 +98,8 @@ struct mempool_finalized {
     size_t tx_count;
 };
 
-struct mempool_reasoned_tx {
-    struct hash id;
-    uint32_t reason; /* enum reason; 0: already committed */
-};
-
 struct mempool_dropped {
-    const struct mempool_reasoned_tx *txs;
+    const struct rejections_tx *txs;
     size_t tx_count;
 };
 
@@ -183,12 +176,6 @@ struct mempool_verdicts {
     uint64_t free_bytes;
 };
 
-struct mempool_rejected {
-    uint64_t sequence;
-    const struct mempool_reasoned_tx *txs;
-    size_t tx_count;
-};
-
 struct mempool_pending {
     uint32_t tx_count;
     uint64_t tx_bytes;
@@ -213,7 +200,7 @@ struct mempool_effect {
     enum mempool_effect_kind kind;
     union {
         struct mempool_verdicts verdicts;
-        struct mempool_rejected rejected;
+        struct rejections_notice rejected;
         struct mempool_pending pending;
         struct mempool_answer answer; /* BATCH, RESOLVED, BODIES */
         struct mempool_question fetch;
@@ -237,8 +224,8 @@ struct mempool_counters {
     uint64_t expired;               /* above the TTL */
     uint64_t fetched;               /* verified bodies from other validators */
     uint64_t resolved;
-    uint64_t bad_requests;     /* a Resolve above the limits */
-    uint64_t rejected_dropped; /* notices that ingestd never acknowledged */
+    uint64_t bad_requests;  /* a Resolve above the limits */
+    uint64_t rejected_lost; /* notices that ingestd never acknowledged */
     uint64_t
         garbage[BLOCKS_VALIDATORS_MAX]; /* bodies from this validator that nobody asked for, or that are not valid */
 };
@@ -254,5 +241,5 @@ void mempool_step(struct mempool *self, const struct mempool_event *event, struc
 /* For metrics and status. */
 struct mempool_pending mempool_pending(const struct mempool *self, uint64_t now_ms);
 struct bodies_usage mempool_usage(const struct mempool *self);
-const struct mempool_counters *mempool_counters(const struct mempool *self);
+struct mempool_counters mempool_counters(const struct mempool *self);
 struct blocks_counters mempool_blocks_counters(const struct mempool *self);

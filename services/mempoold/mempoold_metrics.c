@@ -33,10 +33,8 @@ enum metric_index {
 enum { VERDICT_LABEL_COUNT = MEMPOOL_VERDICT_COUNT - 1 }; /* the first verdict is 1 */
 
 static const char *const verdict_names[VERDICT_LABEL_COUNT] = {
-    [MEMPOOL_VERDICT_POOLED - 1] = "pooled",
-    [MEMPOOL_VERDICT_DUPLICATE - 1] = "duplicate",
-    [MEMPOOL_VERDICT_FULL - 1] = "full",
-    [MEMPOOL_VERDICT_RATE - 1] = "rate",
+    [MEMPOOL_VERDICT_POOLED - 1] = "pooled", [MEMPOOL_VERDICT_DUPLICATE - 1] = "duplicate",
+    [MEMPOOL_VERDICT_FULL - 1] = "full",     [MEMPOOL_VERDICT_RATE - 1] = "rate",
     [MEMPOOL_VERDICT_BAD - 1] = "bad",
 };
 
@@ -190,21 +188,21 @@ static void update_gauges(struct mempoold_metrics *self, const struct mempool *p
 
 void mempoold_metrics_update(struct mempoold_metrics *self, const struct mempool *pool, uint64_t now_ms)
 {
-    const struct mempool_counters *counters = mempool_counters(pool);
+    struct mempool_counters counters = mempool_counters(pool);
     struct blocks_counters blocks = mempool_blocks_counters(pool);
     update_gauges(self, pool, now_ms);
     for (size_t i = 0; i < VERDICT_LABEL_COUNT; i++)
-        set(self, VERDICTS, i, counters->verdicts[i + 1]);
+        set(self, VERDICTS, i, counters.verdicts[i + 1]);
     for (size_t i = 0; i < REASON_COUNT; i++)
-        set(self, DROPPED, i, counters->dropped[i]);
+        set(self, DROPPED, i, counters.dropped[i]);
     for (size_t i = 0; i < self->validator_count; i++)
-        set(self, GARBAGE, i, counters->garbage[i]);
-    set(self, FINALIZED, 0, counters->finalized);
-    set(self, EXPIRED, 0, counters->expired);
-    set(self, RESOLVED, 0, counters->resolved);
-    set(self, FETCHED, 0, counters->fetched);
-    set(self, REJECTED_LOST, 0, counters->rejected_dropped);
-    set(self, BAD_REQUESTS, 0, counters->bad_requests);
+        set(self, GARBAGE, i, counters.garbage[i]);
+    set(self, FINALIZED, 0, counters.finalized);
+    set(self, EXPIRED, 0, counters.expired);
+    set(self, RESOLVED, 0, counters.resolved);
+    set(self, FETCHED, 0, counters.fetched);
+    set(self, REJECTED_LOST, 0, counters.rejected_lost);
+    set(self, BAD_REQUESTS, 0, counters.bad_requests);
     set(self, RESOLVES_GIVEN_UP, 0, blocks.given_up);
     set(self, FETCHES, 0, blocks.fetches);
     set(self, FETCH_MISSES, 0, blocks.misses);

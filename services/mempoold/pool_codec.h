@@ -18,7 +18,7 @@ struct pool_codec_frame {
     struct mempool_event event; /* WATCH, TAKE_BATCH, RESOLVE, FINALIZED or DROPPED; now_ms is 0 */
     void *message;
     struct hash *hashes;
-    struct mempool_reasoned_tx *dropped;
+    struct rejections_tx *dropped;
 };
 
 /* Returns 0 (then end *out with pool_codec_deinit()), ERR_MALFORMED, ERR_VERSION, ERR_TOO_LARGE or -ENOMEM. */

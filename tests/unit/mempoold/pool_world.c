@@ -316,10 +316,10 @@ void pool_world_finalize(struct pool_world *world, const char *block, const char
 
 void pool_world_drop(struct pool_world *world, const char *text, enum reason reason)
 {
-    static struct mempool_reasoned_tx txs[NAMES_MAX];
+    static struct rejections_tx txs[NAMES_MAX];
     const struct names *names = names_of(world, text);
     for (size_t i = 0; i < names->count; i++)
-        txs[i] = (struct mempool_reasoned_tx){.id = names->ids[i], .reason = reason};
+        txs[i] = (struct rejections_tx){.id = names->ids[i], .reason = reason};
     pool_world_step(world,
                     (struct mempool_event){.kind = MEMPOOL_DROPPED, .dropped = {.txs = txs, .tx_count = names->count}});
 }

@@ -65,7 +65,7 @@ static void fetched_bodies_are_verified_before_use_and_do_not_count_as_pool(void
                                      "[    0] verify from v2: b a\n"
                                      "[    0] resolved 7 B1: a b\n"
                                      "[    0] verdicts 1: duplicate, free 4\n");
-    assert_int_equal(mempool_counters(world->pool)->fetched, 2);
+    assert_int_equal(mempool_counters(world->pool).fetched, 2);
     assert_int_equal(mempool_pending(world->pool, 0).tx_count, 0);
 }
 
@@ -110,7 +110,7 @@ static void a_body_that_nobody_asked_for_is_garbage_and_costs_no_check(void **st
     pool_world_clear(world);
     pool_world_resolve(world, 7, "B1", 2, "a");
     pool_world_answer(world, 3, 1, "x y known");
-    assert_int_equal(mempool_counters(world->pool)->garbage[3], 2);
+    assert_int_equal(mempool_counters(world->pool).garbage[3], 2);
     assert_string_equal(world->told, "[    0] fetch #1 from v2: a\n"
                                      "[    0] fetch #2 from v3: a\n");
 }
@@ -125,7 +125,7 @@ static void a_body_that_is_no_valid_transaction_leaves_the_block_unresolved(void
         pool_world_wait_until(world, now_ms);
     assert_string_equal(world->told, "[    0] fetch #1 from v2: a\n"
                                      "[    0] verify from v2: a\n");
-    assert_int_equal(mempool_counters(world->pool)->garbage[2], 1);
+    assert_int_equal(mempool_counters(world->pool).garbage[2], 1);
     assert_int_equal(mempool_blocks_counters(world->pool).given_up, 1);
 }
 
@@ -154,7 +154,7 @@ static void a_missing_body_may_come_from_ingestd_even_when_the_pool_is_full(void
                                      "[    0] fetch #1 from v2: e\n"
                                      "[    0] verdicts 2: pooled full, free 0\n"
                                      "[    0] resolved 7 B1: e\n");
-    assert_int_equal(mempool_counters(world->pool)->garbage[2], 0);
+    assert_int_equal(mempool_counters(world->pool).garbage[2], 0);
 }
 
 static void one_body_may_complete_two_blocks(void **state)
@@ -297,7 +297,7 @@ static void a_block_above_the_transaction_limit_is_not_resolved(void **state)
     assert_int_equal(mempool_new(&world->pool, &limits), 0);
     pool_world_resolve(world, 7, "B1", 1, "a b c");
     assert_string_equal(world->told, "");
-    assert_int_equal(mempool_counters(world->pool)->bad_requests, 1);
+    assert_int_equal(mempool_counters(world->pool).bad_requests, 1);
 }
 
 int main(void)

@@ -122,8 +122,8 @@ static void verdicts_and_rejections_are_written(void **state)
     cybermesh__admission__v1__admission_frame__free_unpacked(frame, NULL);
     free(out);
 
-    const struct mempool_reasoned_tx txs[] = {{.id = {{7}}, .reason = REASON_ID_CONFLICT}};
-    struct mempool_rejected rejected = {.sequence = 12, .txs = txs, .tx_count = 1};
+    const struct rejections_tx txs[] = {{.id = {{7}}, .reason = REASON_ID_CONFLICT}};
+    struct rejections_notice rejected = {.sequence = 12, .txs = txs, .tx_count = 1};
     assert_int_equal(admission_codec_encode_rejected(&rejected, &out, &size), 0);
     frame = cybermesh__admission__v1__admission_frame__unpack(NULL, size, out);
     assert_non_null(frame);

@@ -151,7 +151,7 @@ static void a_transaction_that_waits_too_long_is_forgotten(void **state)
                                      "[900100] pending 0, oldest 0 ms\n"
                                      "[900100] verdicts 3: pooled, free 3\n"
                                      "[900100] pending 1, oldest 0 ms\n");
-    assert_int_equal(mempool_counters(world->pool)->expired, 2);
+    assert_int_equal(mempool_counters(world->pool).expired, 2);
 }
 
 static void a_batch_leaves_out_the_named_blocks_but_not_the_others(void **state)
@@ -234,12 +234,12 @@ static void too_many_rejections_drop_the_oldest(void **state)
 {
     struct pool_world *world = *state;
     world->silent = true;
-    struct mempool_reasoned_tx txs[2] = {{.reason = REASON_ID_CONFLICT}, {.reason = REASON_ID_CONFLICT}};
-    for (uint64_t i = 0; i < MEMPOOL_REJECTED_COUNT_MAX + 10; i++) {
+    struct rejections_tx txs[2] = {{.reason = REASON_ID_CONFLICT}, {.reason = REASON_ID_CONFLICT}};
+    for (uint64_t i = 0; i < REJECTIONS_COUNT_MAX + 10; i++) {
         memcpy(txs[0].id.bytes, &i, sizeof i);
         pool_world_step(world, (struct mempool_event){.kind = MEMPOOL_DROPPED, .dropped = {.txs = txs, .tx_count = 1}});
     }
-    assert_int_equal(mempool_counters(world->pool)->rejected_dropped, 10);
+    assert_int_equal(mempool_counters(world->pool).rejected_lost, 10);
     /* The first notice had one transaction, which is among the dropped ones: the next notice is a full one. */
     world->now_ms = 1000;
     acknowledge(world, 101);
@@ -257,8 +257,8 @@ static void too_many_rejections_drop_the_oldest(void **state)
         told += count;
         acknowledge(world, sequence);
     }
-    assert_true(told >= MEMPOOL_REJECTED_COUNT_MAX - MEMPOOL_REJECTED_BATCH_MAX);
-    assert_true(told <= MEMPOOL_REJECTED_COUNT_MAX);
+    assert_true(told >= REJECTIONS_COUNT_MAX - REJECTIONS_NOTICE_MAX);
+    assert_true(told <= REJECTIONS_COUNT_MAX);
 }
 
 int main(void)

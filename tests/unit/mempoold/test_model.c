@@ -211,7 +211,7 @@ static void refuse(struct model *model)
     if (model->fate[tx] != TX_WAITS)
         return;
     model->fate[tx] = TX_REFUSED;
-    struct mempool_reasoned_tx dropped = {.id = *id_of(model, tx), .reason = REASON_NONCE_REUSED};
+    struct rejections_tx dropped = {.id = *id_of(model, tx), .reason = REASON_NONCE_REUSED};
     step(model, (struct mempool_event){.kind = MEMPOOL_DROPPED, .dropped = {.txs = &dropped, .tx_count = 1}});
 }
 
