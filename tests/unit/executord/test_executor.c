@@ -345,6 +345,29 @@ static void a_wrong_header_is_told_by_its_part(void **state)
     world_end(&voter);
 }
 
+static void a_build_that_does_not_follow_is_refused(void **state)
+{
+    struct world world;
+    world_genesis(&world);
+    world_start(&world, 1);
+    struct executor_build good = world_build_on(executor_committed(world.executor), NULL, 0);
+    struct executor_built built;
+    struct executor_build request = good;
+    request.timestamp_ms = WORLD_CREATED_MS;
+    assert_int_equal(executor_build(world.executor, &request, &built), EXECUTOR_BAD_HEADER);
+    request = good;
+    request.height = 2;
+    assert_int_equal(executor_build(world.executor, &request, &built), EXECUTOR_BAD_HEADER);
+    request = good;
+    request.parent_id.bytes[0] ^= 1;
+    assert_int_equal(executor_build(world.executor, &request, &built), EXECUTOR_UNKNOWN_PARENT);
+    assert_int_equal(executor_build(world.executor, &good, &built), 0);
+    const struct version *first = built.version;
+    assert_int_equal(executor_build(world.executor, &good, &built), 0);
+    assert_ptr_equal(built.version, first); /* the same block again is the same version */
+    world_end(&world);
+}
+
 static void a_block_above_its_limits_is_refused(void **state)
 {
     struct world world;
@@ -760,6 +783,7 @@ int main(void)
         cmocka_unit_test(building_leaves_out_what_is_refused_and_duplicates),
         cmocka_unit_test(a_recheck_judges_each_alone),
         cmocka_unit_test(a_wrong_header_is_told_by_its_part),
+        cmocka_unit_test(a_build_that_does_not_follow_is_refused),
         cmocka_unit_test(a_block_above_its_limits_is_refused),
         cmocka_unit_test(heights_commit_in_order_and_end_other_forks),
         cmocka_unit_test(a_dropped_version_is_executed_again_from_its_bodies),
