@@ -18,7 +18,8 @@ enum { NUMBER_BYTES = 16 };
 struct slot {
     struct kafka_partition id;
     bool assigned;
-    bool paused;
+    bool paused;  /* by its owner */
+    bool stopped; /* librdkafka has been told to pause it */
 };
 
 struct kafka_consumer {
@@ -95,14 +96,16 @@ static size_t assigned_list(struct kafka_consumer *self)
     return count;
 }
 
-/* Tell librdkafka to pause or to resume those assigned partitions whose state is this. Both may be repeated. */
+/* Tell librdkafka what has changed, and only that: resuming a partition that is not paused would read it again. */
 static void pauses_apply(struct kafka_consumer *self, bool pause)
 {
     CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     for (size_t i = 0; i < self->slot_count; i++) {
-        const struct slot *slot = &self->slots[i];
-        if (slot->assigned && slot_is_paused(self, slot) == pause)
-            rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition);
+        struct slot *slot = &self->slots[i];
+        if (!slot->assigned || slot->stopped == pause || slot_is_paused(self, slot) != pause)
+            continue;
+        slot->stopped = pause;
+        rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition);
     }
     if (list->cnt == 0)
         return;
@@ -182,7 +185,7 @@ static void partitions_revoke(struct kafka_consumer *self)
         self->revoked(self->context, self->told, count);
     self->revocations++;
     for (size_t i = 0; i < self->slot_count; i++)
-        self->slots[i].assigned = false;
+        self->slots[i].assigned = self->slots[i].stopped = false;
     rd_kafka_assign(self->client.rk, NULL);
 }
 
@@ -226,7 +229,6 @@ static int consumer_start(struct kafka_consumer *self, const struct kafka_consum
         {"fetch.wait.max.ms", "100"},
         {"fetch.error.backoff.ms", "200"},
         {"topic.metadata.refresh.interval.ms", "10000"}, /* so that a new topic is seen soon */
-        {"allow.auto.create.topics", "false"},
         {"reconnect.backoff.max.ms", "2000"},
         {"statistics.interval.ms", statistics},
     };

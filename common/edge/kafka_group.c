@@ -17,8 +17,12 @@ int kafka_group_new(struct kafka_group **out, const struct kafka_group_options *
     if (!self)
         return -ENOMEM;
     const struct kafka_client_setting settings[] = {
-        {"bootstrap.servers", options->brokers}, {"client.id", options->client_id},     {"group.id", options->group_id},
-        {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
+        {"bootstrap.servers", options->brokers},
+        {"client.id", options->client_id},
+        {"group.id", options->group_id},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"session.timeout.ms", "6000"}, /* also how long a commit waits for a broker */
     };
     CLEANUP(kafka_client_conf_cleanup) rd_kafka_conf_t *conf = NULL;
     int rc = kafka_client_conf_new(&conf, &self->client, settings, ARRAY_COUNT(settings));
@@ -38,7 +42,8 @@ void kafka_group_destroy(struct kafka_group **self)
     if ((*self)->answers)
         rd_kafka_queue_destroy((*self)->answers);
     if ((*self)->client.rk)
-        rd_kafka_destroy((*self)->client.rk);
+        rd_kafka_destroy_flags((*self)->client.rk,
+                               RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); /* no member: nothing to leave */
     free(*self);
     *self = NULL;
 }
