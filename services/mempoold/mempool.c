@@ -368,7 +368,8 @@ static void on_bodies(struct mempool *self, const struct mempool_bodies *answer,
             (struct mempool_checks){.peer = answer->peer, .checks = self->checks, .check_count = count};
 }
 
-/* A verified body that a block misses is held for it, outside the pool's limits. */
+/* A verified body that a block misses is held for it, outside the pool's limits. None may miss it any more: it came by
+ * another path, or its blocks were given up. */
 static int hold(struct mempool *self, const struct mempool_check *check, uint64_t now_ms)
 {
     struct tx tx;
@@ -396,8 +397,6 @@ static void on_verified(struct mempool *self, const struct mempool_checks *verif
     assert(verified->peer < BLOCKS_VALIDATORS_MAX);
     for (size_t i = 0; i < verified->check_count; i++) {
         const struct mempool_check *check = &verified->checks[i];
-        if (bodies_find(self->bodies, &check->id))
-            continue; /* it came by another path meanwhile */
         int rc = check->result == 0 ? hold(self, check, now_ms) : check->result;
         self->counters.garbage[verified->peer] += rc > 0;
         if (rc != 0)

@@ -108,6 +108,29 @@ static void large_transactions_share_the_bytes(void **state)
                                      "[    0] batch:\n");
 }
 
+static void a_batch_is_never_larger_than_a_block(void **state)
+{
+    (void)state;
+    struct mempool_limits limits = pool_world_limits();
+    limits.tx_count_max = 1000;
+    limits.tx_bytes_max = 8 << 20;
+    limits.block_tx_count_max = 5;
+    limits.block_bytes_max = 1 << 20;
+    struct pool_world *world = pool_world_new(&limits);
+    pool_world_submit(world, 1, "a b c d e f g");
+    pool_world_make(world, "big0", (struct pool_world_kind){.content_bytes = 500000, .severity = 9});
+    pool_world_make(world, "big1", (struct pool_world_kind){.content_bytes = 500000, .severity = 9});
+    pool_world_make(world, "big2", (struct pool_world_kind){.content_bytes = 500000, .severity = 9});
+    pool_world_clear(world);
+    pool_world_take(world, 100, "");
+    pool_world_submit(world, 1, "big0 big1 big2");
+    pool_world_take(world, 100, "");
+    assert_string_equal(world->told, "[    0] batch: a b c d e\n"
+                                     "[    0] verdicts 1: pooled pooled pooled, free 990\n"
+                                     "[    0] batch: big0 big1 a b c\n");
+    pool_world_end(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +138,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_loud_producer_does_not_crowd_out_a_quiet_one, begin, end),
         cmocka_unit_test_setup_teardown(a_remainder_goes_in_mempool_order, begin, end),
         cmocka_unit_test_setup_teardown(large_transactions_share_the_bytes, begin, end),
+        cmocka_unit_test(a_batch_is_never_larger_than_a_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,7 @@ static void a_body_that_is_no_valid_transaction_leaves_the_block_unresolved(void
     pool_world_resolve(world, 7, "B1", 2, "a");
     pool_world_answer(world, 2, 1, "a");
     pool_world_verified(world, REASON_BAD_SIGNATURE);
+    pool_world_answer(world, 3, 1, "a"); /* from another one: not checked again */
     for (uint64_t now_ms = 50; now_ms <= 60000; now_ms += 50)
         pool_world_wait_until(world, now_ms);
     assert_string_equal(world->told, "[    0] fetch #1 from v2: a\n"
@@ -251,6 +252,52 @@ static void a_block_above_the_byte_limit_is_given_up(void **state)
     assert_true(mempool_usage(world->pool).held_bytes <= world->limits.block_bytes_max);
 }
 
+static struct pool_world *world_of_large_ones(struct mempool_limits limits, size_t count, char *names)
+{
+    struct pool_world *world = pool_world_new(&limits);
+    names[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        char name[POOL_WORLD_NAME_MAX];
+        snprintf(name, sizeof name, " big%zu", i);
+        pool_world_make(world, name + 1, (struct pool_world_kind){.content_bytes = 512 << 10});
+        strcat(names, name);
+    }
+    return world;
+}
+
+static void a_block_of_pooled_bodies_above_the_byte_limit_is_given_up_too(void **state)
+{
+    (void)state;
+    char names[256];
+    struct mempool_limits limits = pool_world_limits();
+    limits.tx_count_max = 100;
+    limits.tx_bytes_max = 8 << 20;
+    struct pool_world *world = world_of_large_ones(limits, 9, names);
+    pool_world_submit(world, 1, names);
+    pool_world_clear(world);
+    pool_world_resolve(world, 7, "B1", 2, names);
+    assert_string_equal(world->told, "");
+    assert_int_equal(mempool_blocks_counters(world->pool).given_up, 1);
+    pool_world_end(world);
+}
+
+static void an_answer_to_a_question_fits_one_frame(void **state)
+{
+    (void)state;
+    char names[256];
+    struct mempool_limits limits = pool_world_limits();
+    limits.tx_count_max = 100;
+    limits.tx_bytes_max = 32 << 20;
+    struct pool_world *world = world_of_large_ones(limits, 20, names);
+    pool_world_submit(world, 1, names);
+    world->silent = true;
+    pool_world_fetch(world, 3, names);
+    const struct mempool_answer *answer = &world->effects.items[0].answer;
+    assert_int_equal(world->effects.items[0].kind, MEMPOOL_SEND_BODIES);
+    assert_int_equal(answer->body_count, 13);
+    pool_world_end(world);
+}
+
 static void other_validators_are_given_what_waits_and_what_was_finalized(void **state)
 {
     struct pool_world *world = *state;
@@ -317,6 +364,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_resolve_is_given_up_after_a_minute, begin, end),
         cmocka_unit_test_setup_teardown(held_bodies_wait_outside_the_limits_until_their_block_is_forgotten, begin, end),
         cmocka_unit_test_setup_teardown(a_block_above_the_byte_limit_is_given_up, begin, end),
+        cmocka_unit_test(a_block_of_pooled_bodies_above_the_byte_limit_is_given_up_too),
+        cmocka_unit_test(an_answer_to_a_question_fits_one_frame),
         cmocka_unit_test_setup_teardown(other_validators_are_given_what_waits_and_what_was_finalized, begin, end),
         cmocka_unit_test_setup_teardown(a_block_of_a_dropped_transaction_is_still_answered, begin, end),
         cmocka_unit_test_setup_teardown(with_nobody_to_ask_a_block_waits_for_ingestd, begin, end),
