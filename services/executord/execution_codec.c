@@ -14,7 +14,7 @@ enum {
     RECHECKED_FIELD = 9,
     COMMITTED_FIELD = 11,
     REFUSED_BYTES_MAX = 16,   /* head, index, reason */
-    ANSWER_FIXED_BYTES = 128, /* everything but the header and the refused ones */
+    ANSWER_FIXED_BYTES = 512, /* everything but the header and the refused ones */
 };
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */
@@ -226,6 +226,7 @@ static void put_height(struct bytes_writer *writer, const void *body)
     wire_put_bytes(writer, 2, hash_span(&height->block_id));
     wire_put_bytes(writer, 3, hash_span(&height->state_root));
     wire_put_number(writer, 4, height->epoch);
+    wire_put_bytes(writer, 5, height->genesis_header);
 }
 
 void execution_codec_put_height(struct bytes_writer *writer, const struct execution_codec_height *body)

@@ -56,6 +56,7 @@ struct execution_codec_height {
     struct hash block_id;
     struct hash state_root;
     uint64_t epoch;
+    struct span genesis_header;
 };
 
 struct execution_codec_built {

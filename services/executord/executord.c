@@ -218,17 +218,23 @@ static void count_answer(struct executord *self, enum execution_codec_status sta
     metrics_add_at(self->metrics, EXECUTORD_METRIC_ANSWERS, status, 1);
 }
 
-static void answer_height(struct executord *self, const struct bus_route *route)
+static int answer_height(struct executord *self, const struct bus_route *route)
 {
     const struct version *last = executor_committed(self->executor);
+    struct executord_store_head genesis;
+    int rc = executord_store_head(self->store, 0, &genesis);
+    if (rc < 0)
+        return rc;
     struct bytes_writer writer = answer_writer(self);
     execution_codec_put_height(&writer, &(struct execution_codec_height){
                                             .height = last->header.height,
                                             .block_id = last->id,
                                             .state_root = last->header.state_root,
                                             .epoch = self->epoch,
+                                            .genesis_header = span_of(genesis.header, sizeof genesis.header),
                                         });
     send_answer(self, EXECUTORD_EXECUTION, route, &writer);
+    return 0;
 }
 
 static int answer_build(struct executord *self, const struct bus_route *route, struct execution_codec_request *request)
@@ -378,8 +384,7 @@ static int answer_execution(struct executord *self, const struct bus_route *rout
 {
     switch (request->kind) {
     case EXECUTION_CODEC_HEIGHT_REQUEST:
-        answer_height(self, route);
-        return 0;
+        return answer_height(self, route);
     case EXECUTION_CODEC_BUILD:
         return answer_build(self, route, request);
     case EXECUTION_CODEC_CHECK:
