@@ -196,6 +196,10 @@ static struct durable ask_height(void)
     frame.height_request = &request;
     Execution *answer = execution_call(&frame);
     assert_int_equal(answer->body_case, CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_HEIGHT);
+    struct block_header genesis;
+    struct span genesis_header = span_of(answer->height->genesis_header.data, answer->height->genesis_header.len);
+    assert_int_equal(block_header_decode(&genesis, genesis_header), 0);
+    assert_int_equal(genesis.height, 0);
     struct durable durable = {.height = answer->height->height, .epoch = answer->height->epoch};
     memcpy(durable.id.bytes, answer->height->block_id.data, HASH_BYTES);
     execution_free(answer);
