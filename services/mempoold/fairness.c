@@ -21,6 +21,18 @@ struct fairness {
     struct fairness_producer *places;
 };
 
+static int places_new(struct fairness *self)
+{
+    size_t count = self->limits.producer_count_max;
+    self->places = calloc(count, sizeof *self->places);
+    self->in_use = calloc(count, sizeof(struct fairness_producer *));
+    if (!self->places || !self->in_use)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        self->in_use[i] = &self->places[i];
+    return map_new(&self->by_key, count, self->limits.seed);
+}
+
 int fairness_new(struct fairness **out, const struct fairness_limits *limits)
 {
     if (limits->producer_count_max == 0 || limits->rate_per_second == 0)
@@ -29,13 +41,7 @@ int fairness_new(struct fairness **out, const struct fairness_limits *limits)
     if (!self)
         return -ENOMEM;
     self->limits = *limits;
-    self->places = calloc(limits->producer_count_max, sizeof *self->places);
-    self->in_use = calloc(limits->producer_count_max, sizeof(struct fairness_producer *));
-    if (!self->places || !self->in_use)
-        return -ENOMEM;
-    for (size_t i = 0; i < limits->producer_count_max; i++)
-        self->in_use[i] = &self->places[i];
-    int rc = map_new(&self->by_key, limits->producer_count_max, limits->seed);
+    int rc = places_new(self);
     if (rc < 0)
         return rc;
     *out = TAKE(self);
