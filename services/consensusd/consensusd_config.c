@@ -1,0 +1,152 @@
+/* consensusd_config.c - the configuration keys of consensusd. */
+#include "services/consensusd/consensusd_config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/err.h"
+#include "common/base/genesis.h"
+
+#define FIELD(member) offsetof(struct consensusd_config, member)
+
+static const struct config_key keys[] = {
+    {.name = "SIGN_KEY_FILE",
+     .type = CONFIG_FILE,
+     .offset = FIELD(sign_key_file),
+     .help = "Seed of this validator's consensus key; its public key is in the genesis file."},
+    {.name = "CONSENSUS_CURVE_KEY_FILE",
+     .type = CONFIG_FILE,
+     .offset = FIELD(consensus_curve_key_file),
+     .help = "CURVE secret key towards other validators; its public key is in the genesis file."},
+    {.name = "CONSENSUS_PUB_BIND",
+     .type = CONFIG_ENDPOINT,
+     .offset = FIELD(pub_bind),
+     .help = "Where other validators hear this one; tcp, bound here."},
+    {.name = "CONSENSUS_SYNC_BIND",
+     .type = CONFIG_ENDPOINT,
+     .offset = FIELD(sync_bind),
+     .help = "Where other validators ask for blocks; tcp, bound here."},
+    {.name = "CONSENSUS_PEERS",
+     .type = CONFIG_LIST,
+     .max = GENESIS_VALIDATORS_MAX - 1,
+     .flags = CONFIG_OPTIONAL,
+     .offset = FIELD(peers),
+     .help = "The other validators: name=tcp://host:port|tcp://host:port (their PUB and SYNC), ..."},
+    {.name = "POOL_ENDPOINT",
+     .type = CONFIG_ENDPOINT,
+     .fallback = "ipc://ipc/pool.sock",
+     .offset = FIELD(pool_endpoint),
+     .help = "Where mempoold gives transactions."},
+    {.name = "EXECUTION_ENDPOINT",
+     .type = CONFIG_ENDPOINT,
+     .fallback = "ipc://ipc/execution.sock",
+     .offset = FIELD(execution_endpoint),
+     .help = "Where executord executes blocks."},
+    {.name = "QUERY_CONSENSUSD_ENDPOINT",
+     .type = CONFIG_ENDPOINT,
+     .fallback = "ipc://ipc/query_consensusd.sock",
+     .offset = FIELD(query_endpoint),
+     .help = "Where apid asks for the status; bound here."},
+    {.name = "DATA_DIR",
+     .type = CONFIG_PATH,
+     .fallback = "data/consensusd",
+     .offset = FIELD(data_dir),
+     .help = "Directory of the voting state and the blocks."},
+    {.name = "STORE_MAP_SIZE_BYTES",
+     .type = CONFIG_SIZE,
+     .fallback = "64GiB",
+     .min = UINT64_C(64) << 20,
+     .max = UINT64_C(16) << 40,
+     .offset = FIELD(store_map_bytes_max),
+     .help = "The store grows up to this; then consensusd stops."},
+    {.name = "BLOCK_MIN_INTERVAL_MS",
+     .type = CONFIG_INTEGER,
+     .fallback = "20",
+     .max = 60000,
+     .unit = "ms",
+     .offset = FIELD(block_min_interval_ms),
+     .help = "Least age of the last block with transactions when the next one is proposed."},
+    {.name = "BLOCK_TARGET_TXS",
+     .type = CONFIG_INTEGER,
+     .fallback = "500",
+     .min = 1,
+     .max = 100000,
+     .unit = "transactions",
+     .offset = FIELD(block_target_txs),
+     .help = "With so many waiting, a block is proposed before that age."},
+    CONFIG_CURVE_KEY("MEMPOOLD_CURVE_KEY", struct consensusd_config, mempoold_key),
+    CONFIG_CURVE_KEY("EXECUTORD_CURVE_KEY", struct consensusd_config, executord_key),
+    CONFIG_CURVE_KEY("APID_CURVE_KEY", struct consensusd_config, apid_key),
+};
+
+const struct config_table consensusd_config_table = CONFIG_TABLE(keys);
+
+static bool is_tcp(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", 6) == 0;
+}
+
+int consensusd_config_check(const void *config)
+{
+    const struct consensusd_config *self = config;
+    const struct {
+        const char *endpoint;
+        const struct config_hex32 *key;
+        const char *key_name;
+    } arrows[] = {
+        {self->pool_endpoint, &self->mempoold_key, "MEMPOOLD_CURVE_KEY"},
+        {self->execution_endpoint, &self->executord_key, "EXECUTORD_CURVE_KEY"},
+        {self->query_endpoint, &self->apid_key, "APID_CURVE_KEY"},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(arrows); i++) {
+        if (!is_tcp(arrows[i].endpoint))
+            continue;
+        if (!arrows[i].key->is_set)
+            rc = config_problem(arrows[i].key_name, NULL, "is needed because its endpoint is tcp");
+        if (!self->common.stage_curve_key_file)
+            rc = config_problem("STAGE_CURVE_KEY_FILE", NULL, "is needed because an endpoint is tcp");
+    }
+    if (!is_tcp(self->pub_bind))
+        rc = config_problem("CONSENSUS_PUB_BIND", self->pub_bind, "wants tcp://host:port");
+    if (!is_tcp(self->sync_bind))
+        rc = config_problem("CONSENSUS_SYNC_BIND", self->sync_bind, "wants tcp://host:port");
+    for (size_t i = 0; i < self->peers.count; i++) {
+        struct consensusd_peer_address address;
+        int parsed = consensusd_peer_address_parse(&address, self->peers.items[i]);
+        if (parsed < 0)
+            rc = config_problem("CONSENSUS_PEERS", self->peers.items[i], "wants name=tcp://host:port|tcp://host:port");
+        else
+            consensusd_peer_address_free(&address);
+    }
+    return rc;
+}
+
+int consensusd_peer_address_parse(struct consensusd_peer_address *out, const char *item)
+{
+    const char *equal = strchr(item, '=');
+    const char *bar = equal ? strchr(equal, '|') : NULL;
+    if (!bar || equal == item || strncmp(equal + 1, "tcp://", 6) != 0 || strncmp(bar + 1, "tcp://", 6) != 0)
+        return ERR_MALFORMED;
+    struct consensusd_peer_address address = {
+        .name = strndup(item, (size_t)(equal - item)),
+        .pub = strndup(equal + 1, (size_t)(bar - equal - 1)),
+        .sync = strdup(bar + 1),
+    };
+    if (!address.name || !address.pub || !address.sync) {
+        consensusd_peer_address_free(&address);
+        return -ENOMEM;
+    }
+    *out = address;
+    return 0;
+}
+
+void consensusd_peer_address_free(struct consensusd_peer_address *address)
+{
+    free(address->name);
+    free(address->pub);
+    free(address->sync);
+    *address = (struct consensusd_peer_address){0};
+}

@@ -1,0 +1,164 @@
+/* consensusd_state.h - what the files of the shell share.
+ *
+ * consensusd.c starts everything and carries effects out; stages.c speaks with mempoold and executord; peers.c with
+ * other validators; show.c fills metrics and status.
+ *
+ * Private to the shell.
+ */
+#pragma once
+
+#include "common/base/genesis.h"
+#include "common/edge/admin.h"
+#include "common/edge/bus.h"
+#include "common/edge/log.h"
+#include "common/edge/loop.h"
+#include "common/edge/metrics.h"
+#include "services/consensusd/block_cache.h"
+#include "services/consensusd/consensus.h"
+#include "services/consensusd/consensus_codec.h"
+#include "services/consensusd/consensusd.h"
+#include "services/consensusd/safety_store.h"
+
+enum {
+    JOBS_MAX = 1024,
+    EVENTS_MAX = 1024, /* that wait for the end of a step */
+    RECHECK_TXS = 64,
+    RESUME_WINDOW = 8, /* Commits with bodies under way */
+    RESEND_MS = 500,
+    SYNC_BYTES_MAX = 8 << 20,
+    SYNC_BLOCKS = 128,
+    SYNC_PER_SECOND = 20, /* answers to one peer */
+};
+
+enum consensusd_metric {
+    CONSENSUSD_METRIC_HEIGHT,
+    CONSENSUSD_METRIC_VIEW,
+    CONSENSUSD_METRIC_HIGH_QC_VIEW,
+    CONSENSUSD_METRIC_BLOCKS_HELD,
+    CONSENSUSD_METRIC_BEHIND,
+    CONSENSUSD_METRIC_PROPOSED,
+    CONSENSUSD_METRIC_VOTES,
+    CONSENSUSD_METRIC_TIMEOUTS,
+    CONSENSUSD_METRIC_TIMEOUT_CERTIFICATES,
+    CONSENSUSD_METRIC_COMMITS,
+    CONSENSUSD_METRIC_SIGNATURES,
+    CONSENSUSD_METRIC_EQUIVOCATIONS,
+    CONSENSUSD_METRIC_DROPPED, /* by enum consensusd_drop */
+    CONSENSUSD_METRIC_SYNC_ANSWERED,
+    CONSENSUSD_METRIC_SYNC_RECEIVED,
+    CONSENSUSD_METRIC_STEP_TIME,
+    CONSENSUSD_METRIC_PERSIST_TIME,
+    CONSENSUSD_METRIC_STORE_BYTES,
+    CONSENSUSD_METRIC_COUNT,
+};
+extern const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT];
+
+enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_COUNT };
+
+enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_COUNT };
+
+/* What is asked of mempoold and executord for one effect. */
+enum job_kind { JOB_NONE, JOB_BUILD, JOB_CHECK, JOB_RECHECK };
+enum job_stage {
+    JOB_POOL,    /* mempoold is asked for bodies */
+    JOB_EXECUTE, /* executord is asked; waits here too while it is away */
+};
+
+struct job {
+    enum job_kind kind;
+    enum job_stage stage;
+    uint64_t request;           /* number of the question under way */
+    uint64_t asked_ms;          /* 0: not asked yet */
+    struct block_header header; /* CHECK */
+    struct hash block_id;       /* CHECK */
+    struct hash *tx_ids;        /* CHECK; BUILD and RECHECK: of bodies */
+    struct consensus_build build;
+    struct hash *excluded; /* BUILD */
+    struct hash parent_id; /* RECHECK */
+    uint64_t timestamp_ms; /* RECHECK */
+    struct span *bodies;   /* BUILD, RECHECK; borrowed from message */
+    size_t body_count;
+    void *message;
+};
+
+/* Where executord stands. */
+enum executor_state { EXECUTOR_AWAY, EXECUTOR_RESUMING, EXECUTOR_LIVE };
+
+struct peer {
+    struct consensusd *daemon;
+    uint32_t index; /* validator */
+    char pub_name[BUS_NAME_BYTES_MAX], sync_name[BUS_NAME_BYTES_MAX];
+    struct bus_socket *sub, *sync;
+    uint64_t sync_request; /* number of our last question */
+    uint64_t second;       /* for the rate of answers */
+    uint32_t answers_in_second;
+};
+
+struct consensusd {
+    const struct consensusd_config *config;
+    struct genesis *genesis;
+    uint32_t self;
+    struct sign_key key;
+    struct loop *loop;
+    struct bus *bus;
+    struct metrics *metrics;
+    struct admin *admin;
+    struct safety_store *store;
+    struct block_cache *cache;
+    struct consensus *core; /* NULL until the genesis header is known */
+    struct block_header genesis_header;
+    uint64_t committed_height; /* of the core */
+    int failure;
+    uint32_t timer;
+    uint64_t timer_due_ms;
+    bool in_step;
+    struct consensus_event events[EVENTS_MAX];
+    size_t event_count;
+    uint64_t waiting_log_ms;
+
+    struct bus_socket *pool, *execution, *query, *pub, *sync;
+    struct peer peers[GENESIS_VALIDATORS_MAX];
+    size_t peer_count;
+    struct log_limit bad_frame_limit;
+    uint64_t dropped_frames;
+
+    struct job jobs[JOBS_MAX];
+    uint64_t request_last;
+    enum executor_state executor;
+    bool executor_known;
+    uint64_t executor_epoch;
+    uint64_t executor_height; /* durable there */
+    uint64_t resume_sent;     /* last height sent while resuming */
+    uint64_t resume_ms;
+    uint64_t executor_heard_ms, pool_heard_ms;
+};
+
+/* consensusd.c */
+void consensusd_stop(struct consensusd *self, int rc, const char *what);
+/* Give an event to the core and carry out what follows; inside a step it waits for the step's end. */
+void consensusd_step(struct consensusd *self, const struct consensus_event *event);
+int consensusd_start_core(struct consensusd *self);
+void consensusd_bad_frame(struct consensusd *self, const char *arrow, const char *peer, int rc);
+
+/* stages.c */
+int stages_open(struct consensusd *self, const uint8_t *secret);
+void stages_close(struct consensusd *self);
+void stages_tick(struct consensusd *self); /* every RESEND_MS */
+void stages_build(struct consensusd *self, const struct consensus_build *build);
+void stages_check(struct consensusd *self, const struct consensus_check *check);
+void stages_recheck(struct consensusd *self, const struct hash *parent_id, uint64_t timestamp_ms);
+void stages_commit(struct consensusd *self, const struct consensus_commit *commit);
+void stages_forget(struct consensusd *self, const struct hash *block_id);
+/* Bodies of a block came by sync. */
+void stages_bodies_arrived(struct consensusd *self, const struct hash *block_id);
+
+/* peers.c */
+int peers_open(struct consensusd *self);
+void peers_close(struct consensusd *self);
+void peers_broadcast(struct consensusd *self, const struct consensus_effect *effect);
+void peers_sync(struct consensusd *self, uint32_t validator, uint64_t height_first);
+
+/* show.c */
+extern const char *const show_conditions[CONDITION_COUNT];
+void show_all(struct consensusd *self);
+int show_open_query(struct consensusd *self, const uint8_t *secret);

@@ -1,0 +1,86 @@
+/* safety_store.h - what consensusd must not forget: the voting state, the blocks it voted for, the committed blocks.
+ *
+ * The voting state and the block voted for are written in one synced transaction before the vote leaves. A commit needs
+ * no sync of its own: if it is lost, the certificates that it followed from arrive again; so it waits for the next
+ * write.
+ *
+ * Not pure: files. Ownership: see each function. Threads: one owner.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/attr.h"
+#include "common/base/block.h"
+#include "common/base/cert.h"
+#include "common/base/sign.h"
+#include "services/consensusd/consensus.h"
+
+struct safety_store; /* opaque */
+
+struct safety_store_options {
+    const char *path;
+    uint64_t map_bytes_max;
+    struct hash chain_id;
+    struct sign_public key; /* whose votes these are */
+};
+
+/* Returns 0; ERR_CONFIG (the store of another validator's key or of another genesis: logged); the errors of
+ * store_open(); -ENOMEM. */
+MUST_USE int safety_store_open(struct safety_store **out, const struct safety_store_options *options);
+void safety_store_close(struct safety_store **self);
+
+/* The voting state. Returns 0, ERR_NOT_FOUND (a new validator) or ERR_CORRUPT. */
+MUST_USE int safety_store_voting(struct safety_store *self, struct consensus_voting *out);
+
+/* The genesis header: read (ERR_NOT_FOUND when it is not there yet), and written once. */
+MUST_USE int safety_store_genesis(struct safety_store *self, struct block_header *out);
+MUST_USE int safety_store_set_genesis(struct safety_store *self, const struct block_header *header);
+
+/* A block with its bodies, from the store: one allocation each, ended with safety_store_block_deinit(). */
+struct safety_store_block {
+    struct block_header header;
+    struct hash id;
+    struct qc qc; /* committed: its own, or none (signature_count 0); open: its parent's */
+    struct span *bodies;
+    size_t body_count;
+    struct block_header *proof_headers; /* committed */
+    size_t proof_header_count;
+    struct qc proof_qc;
+    uint8_t *memory_[2];
+};
+void safety_store_block_deinit(struct safety_store_block *block);
+
+/* Write the voting state, and the block voted for with its parent's certificate, and what was queued. Synced. */
+struct safety_store_vote {
+    const struct consensus_voting *voting;
+    const struct block_header *header; /* NULL: no block */
+    const struct hash *id;
+    const struct qc *justify;
+    const struct span *bodies; /* NULL: they are stored already */
+    size_t body_count;
+};
+MUST_USE int safety_store_vote(struct safety_store *self, const struct safety_store_vote *vote);
+
+/* Queue a committed block for the next write; its bodies come along unless they are stored. Returns 0 or -ENOMEM. */
+MUST_USE int safety_store_commit(struct safety_store *self, const struct consensus_commit *commit,
+                                 const struct span *bodies, size_t body_count);
+/* Queue the removal of an abandoned block that was voted for. */
+MUST_USE int safety_store_forget(struct safety_store *self, const struct hash *id, uint64_t height);
+/* Write what is queued. */
+MUST_USE int safety_store_flush(struct safety_store *self);
+
+/* Height of the last committed block that is written; 0: none above genesis. */
+uint64_t safety_store_height(const struct safety_store *self);
+
+/* A committed block. Returns 0, ERR_NOT_FOUND, ERR_CORRUPT or -ENOMEM. */
+MUST_USE int safety_store_read(struct safety_store *self, uint64_t height, struct safety_store_block *out);
+
+/* Show the blocks that were voted for and are not committed, by rising height; the visitor's block ends with the call.
+ */
+typedef int safety_store_visit_fn(void *context, const struct safety_store_block *block);
+MUST_USE int safety_store_each_open(struct safety_store *self, safety_store_visit_fn *visit, void *context);
+
+uint64_t safety_store_bytes(const struct safety_store *self);

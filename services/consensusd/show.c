@@ -1,0 +1,193 @@
+/* show.c - metrics, the admin listener's status, and the answers to apid's StatusRequest. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/err.h"
+#include "proto/query.pb-c.h"
+#include "services/consensusd/consensusd_state.h"
+
+enum { QUERY_BYTES_MAX = 64 << 10, QUEUE_COUNT_MAX = 100, FRESH_MS = 3000 };
+
+const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord"};
+
+static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame"};
+
+#define COUNTER .kind = METRIC_COUNTER
+#define GAUGE .kind = METRIC_GAUGE
+#define HISTOGRAM                                                                                                      \
+    .kind = METRIC_HISTOGRAM, .scale = 1000000, .bounds = metrics_bounds_us, .bound_count = METRICS_BOUNDS_US_COUNT
+
+const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT] = {
+    [CONSENSUSD_METRIC_HEIGHT] = {.name = "cybermesh_consensusd_height", GAUGE, .help = "Committed height."},
+    [CONSENSUSD_METRIC_VIEW] = {.name = "cybermesh_consensusd_view", GAUGE, .help = "Current view."},
+    [CONSENSUSD_METRIC_HIGH_QC_VIEW] = {.name = "cybermesh_consensusd_high_qc_view",
+                                        GAUGE,
+                                        .help = "View of the highest certificate."},
+    [CONSENSUSD_METRIC_BLOCKS_HELD] = {.name = "cybermesh_consensusd_blocks_held",
+                                       GAUGE,
+                                       .help = "Uncommitted blocks in memory."},
+    [CONSENSUSD_METRIC_BEHIND] = {.name = "cybermesh_consensusd_behind",
+                                  GAUGE,
+                                  .help = "1 while blocks are asked of others."},
+    [CONSENSUSD_METRIC_PROPOSED] = {.name = "cybermesh_consensusd_proposals_total",
+                                    COUNTER,
+                                    .help = "Blocks proposed."},
+    [CONSENSUSD_METRIC_VOTES] = {.name = "cybermesh_consensusd_votes_total", COUNTER, .help = "Votes cast."},
+    [CONSENSUSD_METRIC_TIMEOUTS] = {.name = "cybermesh_consensusd_timeouts_total", COUNTER, .help = "Timeouts sent."},
+    [CONSENSUSD_METRIC_TIMEOUT_CERTIFICATES] = {.name = "cybermesh_consensusd_timeout_certificates_total",
+                                                COUNTER,
+                                                .help = "Timeout certificates formed."},
+    [CONSENSUSD_METRIC_COMMITS] = {.name = "cybermesh_consensusd_commits_total", COUNTER, .help = "Blocks committed."},
+    [CONSENSUSD_METRIC_SIGNATURES] = {.name = "cybermesh_consensusd_signatures_verified_total",
+                                      COUNTER,
+                                      .help = "Signatures verified."},
+    [CONSENSUSD_METRIC_EQUIVOCATIONS] = {.name = "cybermesh_consensusd_equivocations_total",
+                                         COUNTER,
+                                         .help = "Second, different votes of a validator in a view."},
+    [CONSENSUSD_METRIC_DROPPED] = {.name = "cybermesh_consensusd_dropped_total",
+                                   COUNTER,
+                                   .label = "reason",
+                                   .label_values = drop_names,
+                                   .label_count = DROP_COUNT,
+                                   .help = "Messages dropped."},
+    [CONSENSUSD_METRIC_SYNC_ANSWERED] = {.name = "cybermesh_consensusd_sync_blocks_sent_total",
+                                         COUNTER,
+                                         .help = "Blocks given to other validators."},
+    [CONSENSUSD_METRIC_SYNC_RECEIVED] = {.name = "cybermesh_consensusd_sync_blocks_received_total",
+                                         COUNTER,
+                                         .help = "Blocks received from other validators."},
+    [CONSENSUSD_METRIC_STEP_TIME] = {.name = "cybermesh_consensusd_step_seconds",
+                                     HISTOGRAM,
+                                     .help = "Time of one event with its effects."},
+    [CONSENSUSD_METRIC_PERSIST_TIME] = {.name = "cybermesh_consensusd_persist_seconds",
+                                        HISTOGRAM,
+                                        .help = "Time to make the voting state durable."},
+    [CONSENSUSD_METRIC_STORE_BYTES] = {.name = "cybermesh_consensusd_store_bytes",
+                                       GAUGE,
+                                       .help = "Bytes used in the store."},
+};
+
+static void show_counters(struct consensusd *self, const struct consensus_status *status)
+{
+    const struct consensus_counters *counters = &status->counters;
+    const struct {
+        enum consensusd_metric metric;
+        uint64_t value;
+    } values[] = {
+        {CONSENSUSD_METRIC_HEIGHT, status->committed_height},
+        {CONSENSUSD_METRIC_VIEW, status->view},
+        {CONSENSUSD_METRIC_HIGH_QC_VIEW, status->high_qc_view},
+        {CONSENSUSD_METRIC_BLOCKS_HELD, status->blocks_held},
+        {CONSENSUSD_METRIC_BEHIND, status->behind},
+        {CONSENSUSD_METRIC_PROPOSED, counters->blocks_proposed},
+        {CONSENSUSD_METRIC_VOTES, counters->votes_sent},
+        {CONSENSUSD_METRIC_TIMEOUTS, counters->timeouts_sent},
+        {CONSENSUSD_METRIC_TIMEOUT_CERTIFICATES, counters->timeout_certificates},
+        {CONSENSUSD_METRIC_COMMITS, counters->commits},
+        {CONSENSUSD_METRIC_SIGNATURES, counters->signatures_verified},
+        {CONSENSUSD_METRIC_EQUIVOCATIONS, counters->equivocations},
+        {CONSENSUSD_METRIC_STORE_BYTES, safety_store_bytes(self->store)},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++)
+        metrics_set(self->metrics, values[i].metric, (int64_t)values[i].value);
+    const uint64_t drops[DROP_COUNT] = {counters->dropped_stale, counters->dropped_ahead, counters->dropped_bad,
+                                        counters->dropped_unlinked, self->dropped_frames};
+    for (size_t i = 0; i < DROP_COUNT; i++)
+        metrics_set_at(self->metrics, CONSENSUSD_METRIC_DROPPED, i, (int64_t)drops[i]);
+}
+
+void show_all(struct consensusd *self)
+{
+    uint64_t now_ms = loop_now_ms();
+    bool pool = self->pool_heard_ms && now_ms < self->pool_heard_ms + FRESH_MS;
+    bool executor = self->executor_heard_ms && now_ms < self->executor_heard_ms + FRESH_MS;
+    admin_ready_set(self->admin, CONDITION_MEMPOOLD, pool, pool ? NULL : "no answer");
+    admin_ready_set(self->admin, CONDITION_EXECUTORD, executor && self->executor == EXECUTOR_LIVE,
+                    !executor                         ? "no answer"
+                    : self->executor != EXECUTOR_LIVE ? "catching up"
+                                                      : NULL);
+    if (!self->core)
+        return;
+    struct consensus_status status;
+    consensus_status(self->core, &status);
+    show_counters(self, &status);
+    admin_status_set_u64(self->admin, "height", status.committed_height);
+    admin_status_set_u64(self->admin, "view", status.view);
+    admin_status_set_u64(self->admin, "high_qc_view", status.high_qc_view);
+    admin_status_set_u64(self->admin, "high_qc_height", status.high_qc_height);
+    admin_status_set_u64(self->admin, "last_voted_view", status.last_voted_view);
+    admin_status_set_u64(self->admin, "view_timeout_ms", status.view_timeout_ms);
+    admin_status_set_u64(self->admin, "behind", status.behind);
+    admin_status_set_u64(self->admin, "executor_height", self->executor_height);
+    admin_status_set_text(self->admin, "leader", self->genesis->validators[status.leader].name);
+}
+
+static void answer_status(struct consensusd *self, const struct bus_route *route, uint64_t request)
+{
+    struct consensus_status status = {0};
+    if (self->core)
+        consensus_status(self->core, &status);
+    const struct {
+        char *name;
+        uint64_t value;
+    } numbers[] = {{(char *)(uintptr_t) "height", status.committed_height},
+                   {(char *)(uintptr_t) "view", status.view},
+                   {(char *)(uintptr_t) "high_qc_view", status.high_qc_view}};
+    char texts[ARRAY_COUNT(numbers)][24];
+    Cybermesh__Query__V1__StatusItem items[ARRAY_COUNT(numbers)];
+    Cybermesh__Query__V1__StatusItem *list[ARRAY_COUNT(numbers)];
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        snprintf(texts[i], sizeof texts[i], "%" PRIu64, numbers[i].value);
+        cybermesh__query__v1__status_item__init(&items[i]);
+        items[i].name = numbers[i].name;
+        items[i].value = texts[i];
+        list[i] = &items[i];
+    }
+    Cybermesh__Query__V1__Status answer;
+    cybermesh__query__v1__status__init(&answer);
+    answer.request = request;
+    answer.n_items = ARRAY_COUNT(numbers);
+    answer.items = list;
+    Cybermesh__Query__V1__QueryFrame frame;
+    cybermesh__query__v1__query_frame__init(&frame);
+    frame.version = 1;
+    frame.body_case = CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATUS;
+    frame.status = &answer;
+    uint8_t bytes[1024];
+    if (cybermesh__query__v1__query_frame__get_packed_size(&frame) > sizeof bytes)
+        return;
+    size_t size = cybermesh__query__v1__query_frame__pack(&frame, bytes);
+    int rc = bus_send(self->query, route, bytes, size);
+    if (rc < 0)
+        log_debug("answer.unsent", "error=\"%s\"", err_text(rc));
+}
+
+static void on_query(void *context, struct bus_message *message)
+{
+    struct consensusd *self = context;
+    Cybermesh__Query__V1__QueryFrame *frame =
+        cybermesh__query__v1__query_frame__unpack(NULL, message->payload.size, message->payload.data);
+    bool good =
+        frame && frame->version == 1 && frame->body_case == CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATUS_REQUEST;
+    if (good)
+        answer_status(self, &message->route, frame->status_request->request);
+    else
+        consensusd_bad_frame(self, "query", "apid", ERR_MALFORMED);
+    if (frame)
+        cybermesh__query__v1__query_frame__free_unpacked(frame, NULL);
+}
+
+int show_open_query(struct consensusd *self, const uint8_t *secret)
+{
+    const struct config_hex32 *key = &self->config->apid_key;
+    int rc = key->is_set ? bus_allow(self->bus, "query", key->bytes, "apid") : 0;
+    struct bus_options options = {.name = "query",
+                                  .endpoint = self->config->query_endpoint,
+                                  .curve_secret = secret,
+                                  .frame_bytes_max = QUERY_BYTES_MAX,
+                                  .queue_count_max = QUEUE_COUNT_MAX};
+    rc = rc == 0 ? bus_router_bind(&self->query, self->bus, &options) : rc;
+    struct loop_socket_handlers handlers = {.message = on_query, .context = self};
+    return rc == 0 ? loop_socket_add(self->loop, self->query, &handlers) : rc;
+}
