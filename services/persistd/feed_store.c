@@ -1,4 +1,4 @@
-/* feed_store.c - answers to the feed's questions from the database. */
+/* feed_database.c - answers to the feed's questions from the database. */
 #include "services/persistd/feed_store.h"
 
 #include <errno.h>

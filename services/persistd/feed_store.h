@@ -1,4 +1,4 @@
-/* feed_store.h - answers to the feed's questions from the database, over a connection of their own.
+/* feed_database.h - answers to the feed's questions from the database, over a connection of their own.
  *
  * Not pure: the database. Ownership: an answer is the caller's to free(). Threads: one owner.
  */

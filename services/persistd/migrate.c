@@ -1,6 +1,7 @@
 /* migrate.c - brings a database to the schema of schemas/sql. */
 #include "services/persistd/migrate.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "common/base/err.h"
@@ -99,11 +100,19 @@ static int in_transaction(struct pg *pg, const struct migrate_step *steps, size_
     return rc;
 }
 
+/* IF NOT EXISTS does not help two that make the table at the same moment: one fails. Whether it is there, the note
+ * tells. */
+static int bootstrap(struct pg *pg, const struct migrate_step *step)
+{
+    int rc = pg_command(pg, step->name, step->sql);
+    if (rc < 0 && rc != -EIO)
+        return rc;
+    return note(pg, step);
+}
+
 int migrate_apply(struct pg *pg, const struct migrate_step *steps, size_t count)
 {
-    int rc = retry_of(pg_command(pg, steps[0].name, steps[0].sql));
-    if (rc == 0)
-        rc = note(pg, &steps[0]);
+    int rc = bootstrap(pg, &steps[0]);
     size_t applied = 0;
     if (rc == 0)
         rc = count_applied(pg, steps, count, &applied);

@@ -240,10 +240,10 @@ static void on_wrote(struct persistd *self, const struct writer_result *result)
 {
     struct persist_event event = {.kind = PERSIST_WRITTEN};
     enum persistd_run label = PERSISTD_RUN_WRITTEN;
-    if (result->rc == STORE_RETRY) {
+    if (result->rc == DATABASE_RETRY) {
         event.kind = PERSIST_RETRIED;
         label = PERSISTD_RUN_RETRIED;
-    } else if (result->rc == STORE_UNKNOWN || result->rc == -EIO) {
+    } else if (result->rc == DATABASE_UNKNOWN || result->rc == -EIO) {
         event.kind = PERSIST_UNKNOWN;
         label = PERSISTD_RUN_UNKNOWN;
         admin_ready_set(self->admin, CONDITION_DATABASE, false, "a transaction failed");
@@ -414,12 +414,12 @@ static int start_threads(struct persistd *self)
     randombytes_buf(&seed, sizeof seed);
     persist_init(&self->core, seed);
     int rc = writer_new(&self->writer, &(struct writer_options){.loop = self->loop,
-                                                                .store = {.dsn = config->db_dsn,
-                                                                          .password_file = config->db_password_file,
-                                                                          .reader_role = config->db_reader_role,
-                                                                          .steps = migrate_steps,
-                                                                          .step_count = migrate_step_count,
-                                                                          .chain_id = self->genesis->chain_id},
+                                                                .database = {.dsn = config->db_dsn,
+                                                                             .password_file = config->db_password_file,
+                                                                             .reader_role = config->db_reader_role,
+                                                                             .steps = migrate_steps,
+                                                                             .step_count = migrate_step_count,
+                                                                             .chain_id = self->genesis->chain_id},
                                                                 .seed = seed,
                                                                 .done = on_writer,
                                                                 .context = self});

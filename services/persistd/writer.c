@@ -12,7 +12,7 @@
 
 struct writer {
     struct writer_options options;
-    struct store *store;
+    struct database *database;
     struct rows rows;
     struct workers *workers;
     bool busy;
@@ -99,7 +99,7 @@ static int prepare(struct writer *self)
 static void work_open(void *argument)
 {
     struct writer *self = argument;
-    self->result.rc = store_open(self->store, &self->result.tip);
+    self->result.rc = database_open(self->database, &self->result.tip);
 }
 
 static void work_write(void *argument)
@@ -109,7 +109,7 @@ static void work_write(void *argument)
     if (self->result.rc < 0)
         return;
     uint64_t start_us = loop_now_us();
-    self->result.rc = store_write(self->store, &self->rows, &self->tip);
+    self->result.rc = database_write(self->database, &self->rows, &self->tip);
     self->result.took_us = loop_now_us() - start_us;
 }
 
@@ -156,7 +156,7 @@ int writer_new(struct writer **out, const struct writer_options *options)
         return -ENOMEM;
     self->options = *options;
     rows_init(&self->rows, options->seed);
-    int rc = store_new(&self->store, &options->store);
+    int rc = database_new(&self->database, &options->database);
     if (rc == 0)
         rc = workers_new(&self->workers, options->loop,
                          &(struct workers_options){.name = "writer", .thread_count = 1, .queue_count_max = 1});
@@ -171,7 +171,7 @@ void writer_destroy(struct writer **self)
     if (!self || !*self)
         return;
     workers_destroy(&(*self)->workers, NULL);
-    store_destroy(&(*self)->store);
+    database_destroy(&(*self)->database);
     rows_deinit(&(*self)->rows);
     free(*self);
     *self = NULL;

@@ -12,13 +12,13 @@
 #include "common/edge/loop.h"
 #include "services/persistd/held.h"
 #include "services/persistd/persist.h"
-#include "services/persistd/store.h"
+#include "services/persistd/database.h"
 
 struct writer;
 
 struct writer_result {
     enum { WRITER_OPENED, WRITER_WROTE } kind;
-    int rc;                 /* of store_open(); of store_write() or rows_build() */
+    int rc;                 /* of database_open(); of database_write() or rows_build() */
     struct persist_tip tip; /* OPENED, rc 0 */
     const char *why;        /* WROTE, ERR_MALFORMED: what is wrong with the outcomes; static text */
     uint64_t took_us;       /* WROTE: the transaction alone */
@@ -26,7 +26,7 @@ struct writer_result {
 
 struct writer_options {
     struct loop *loop;
-    struct store_options store;
+    struct database_options database;
     uint64_t seed; /* see map.h */
     void (*done)(void *context, const struct writer_result *result);
     void *context;

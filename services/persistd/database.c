@@ -1,10 +1,10 @@
-/* store.c - the database as persistd writes it.
+/* database.c - the database as persistd writes it.
  *
  * Rows go in as arrays, one per column, in chunks. There is no question before a write: that the run is what comes next
  * is a condition inside the INSERT of its blocks. When it does not hold, the height becomes NULL, which the table
  * refuses, and with it the whole transaction. Only then is the database asked what it has.
  */
-#include "services/persistd/store.h"
+#include "services/persistd/database.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,8 +30,8 @@ enum table_index {
     TABLE_COUNT
 };
 
-struct store {
-    struct store_options options;
+struct database {
+    struct database_options options;
     struct pg *pg;
     struct pg_array columns[TABLE_COUNT][COLUMNS_MAX];
     struct pg_array block_columns[COLUMNS_MAX];
@@ -353,9 +353,9 @@ static size_t row_count(const struct rows *rows, enum table_index table)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-int store_new(struct store **out, const struct store_options *options)
+int database_new(struct database **out, const struct database_options *options)
 {
-    struct store *self = calloc(1, sizeof *self);
+    struct database *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
     self->options = *options;
@@ -369,7 +369,7 @@ int store_new(struct store **out, const struct store_options *options)
     return 0;
 }
 
-void store_destroy(struct store **self)
+void database_destroy(struct database **self)
 {
     if (!self || !*self)
         return;
@@ -391,7 +391,7 @@ static int retry_of(int rc)
     return rc > 0 ? ERR_RETRY : rc;
 }
 
-static int grant(struct store *self)
+static int grant(struct database *self)
 {
     char sql[64 + ROLE_BYTES_MAX];
     if (!self->options.reader_role)
@@ -403,7 +403,7 @@ static int grant(struct store *self)
     return retry_of(pg_command(self->pg, "grant_reader", sql));
 }
 
-static int check_chain(struct store *self)
+static int check_chain(struct database *self)
 {
     CLEANUP(pg_result_destroy) struct pg_result *result = NULL;
     int rc = retry_of(pg_exec(self->pg, &read_genesis, NULL, &result));
@@ -413,7 +413,7 @@ static int check_chain(struct store *self)
     if (block_header_decode(&header, pg_result_span(result, 0, 0)) == 0 &&
         hash_equal(&header.chain_id, &self->options.chain_id))
         return 0;
-    log_error("store.conflict", "chain_id=%s why=\"the database holds blocks of another genesis file\"",
+    log_error("database.conflict", "chain_id=%s why=\"the database holds blocks of another genesis file\"",
               LOG_HASH(&self->options.chain_id));
     return ERR_CONFLICT;
 }
@@ -437,15 +437,15 @@ static int get_tip(struct pg *pg, struct persist_tip *out)
     return 0;
 }
 
-int store_open(struct store *self, struct persist_tip *tip)
+int database_open(struct database *self, struct persist_tip *tip)
 {
-    const struct store_options *options = &self->options;
+    const struct database_options *options = &self->options;
     pg_destroy(&self->pg);
     int rc = pg_connect(&self->pg, &(struct pg_options){.dsn = options->dsn,
                                                         .password_file = options->password_file,
                                                         .application_name = "persistd",
-                                                        .reply_timeout_ms = STORE_REPLY_MS_MAX,
-                                                        .statement_timeout_ms = STORE_STATEMENT_MS_MAX});
+                                                        .reply_timeout_ms = DATABASE_REPLY_MS_MAX,
+                                                        .statement_timeout_ms = DATABASE_STATEMENT_MS_MAX});
     if (rc == 0)
         rc = migrate_apply(self->pg, options->steps, options->step_count);
     if (rc == 0)
@@ -483,15 +483,15 @@ static size_t columns_bytes(const struct pg_array *columns, uint32_t count)
     return bytes;
 }
 
-static int send_table(struct store *self, enum table_index index, const struct rows *rows)
+static int send_table(struct database *self, enum table_index index, const struct rows *rows)
 {
     const struct table *table = &tables[index];
     struct pg_array *columns = self->columns[index];
     size_t count = row_count(rows, index);
     for (size_t i = 0; i < count; i++) {
         table->add(&(struct cursor){columns}, rows, i);
-        if (columns[0].count < STORE_CHUNK_ROWS_MAX &&
-            columns_bytes(columns, table->column_count) < STORE_CHUNK_BYTES_MAX)
+        if (columns[0].count < DATABASE_CHUNK_ROWS_MAX &&
+            columns_bytes(columns, table->column_count) < DATABASE_CHUNK_BYTES_MAX)
             continue;
         int rc = send_columns(self->pg, table->statement, columns, table->column_count);
         if (rc < 0)
@@ -500,7 +500,7 @@ static int send_table(struct store *self, enum table_index index, const struct r
     return send_columns(self->pg, table->statement, columns, table->column_count);
 }
 
-static int send_blocks(struct store *self, const struct rows *rows, const struct persist_tip *tip)
+static int send_blocks(struct database *self, const struct rows *rows, const struct persist_tip *tip)
 {
     struct pg_params params;
     pg_params_init(&params);
@@ -518,7 +518,7 @@ static int send_blocks(struct store *self, const struct rows *rows, const struct
     return pg_pipeline_add(self->pg, &insert_blocks, &params);
 }
 
-static void reset_columns(struct store *self)
+static void reset_columns(struct database *self)
 {
     for (size_t i = 0; i < TABLE_COUNT; i++) {
         for (uint32_t j = 0; j < tables[i].column_count; j++)
@@ -528,7 +528,7 @@ static void reset_columns(struct store *self)
         pg_array_reset(&self->block_columns[i]);
 }
 
-static int write_all(struct store *self, const struct rows *rows, const struct persist_tip *tip)
+static int write_all(struct database *self, const struct rows *rows, const struct persist_tip *tip)
 {
     reset_columns(self);
     int rc = pg_pipeline_begin(self->pg);
@@ -548,13 +548,13 @@ static int write_all(struct store *self, const struct rows *rows, const struct p
 
 static int log_conflict(const struct rows_block *block, struct span there, const char *why)
 {
-    log_error("store.conflict", "height=%" PRIu64 " block=%s database=%s why=\"%s\"", block->outcome->height,
+    log_error("database.conflict", "height=%" PRIu64 " block=%s database=%s why=\"%s\"", block->outcome->height,
               LOG_HASH(&block->outcome->block_id), LOG_HEX(there), why);
     return ERR_CONFLICT;
 }
 
 /* What the database has at the run's heights: 0 and the number of blocks, all of them the run's, or ERR_CONFLICT. */
-static int compare(struct store *self, const struct rows *rows, uint32_t *there)
+static int compare(struct database *self, const struct rows *rows, uint32_t *there)
 {
     CLEANUP(pg_result_destroy) struct pg_result *result = NULL;
     uint64_t first = rows->blocks.items[0].outcome->height;
@@ -577,7 +577,7 @@ static int compare(struct store *self, const struct rows *rows, uint32_t *there)
 }
 
 /* The server refused the rows: because they are there, because others are, or because the tip is another one. */
-static int explain(struct store *self, const struct rows *rows, const struct persist_tip *tip, int refusal)
+static int explain(struct database *self, const struct rows *rows, const struct persist_tip *tip, int refusal)
 {
     uint32_t there = 0;
     struct persist_tip now;
@@ -591,25 +591,25 @@ static int explain(struct store *self, const struct rows *rows, const struct per
     bool tip_is_same =
         rc == 0 && now.exists == tip->exists && now.height == tip->height && hash_equal(&now.id, &tip->id);
     if (!tip_is_same)
-        return STORE_UNKNOWN;
+        return DATABASE_UNKNOWN;
     if (refusal == PG_DUPLICATE)
         return log_conflict(&rows->blocks.items[0], (struct span){0},
                             "the database has a transaction of this run in another block");
     return refusal;
 }
 
-int store_write(struct store *self, const struct rows *rows, const struct persist_tip *tip)
+int database_write(struct database *self, const struct rows *rows, const struct persist_tip *tip)
 {
     assert(rows->blocks.count > 0);
     if (!self->pg)
-        return STORE_UNKNOWN;
+        return DATABASE_UNKNOWN;
     int rc = write_all(self, rows, tip);
     switch (rc) {
     case 0:
     case -ENOMEM:
         return rc;
     case PG_RETRY:
-        return STORE_RETRY;
+        return DATABASE_RETRY;
     case PG_DUPLICATE:
     case -EIO:
         return explain(self, rows, tip, rc);
@@ -617,7 +617,7 @@ int store_write(struct store *self, const struct rows *rows, const struct persis
     case ERR_PEER_GONE:
     case ERR_RETRY:
     case -ETIMEDOUT:
-        return STORE_UNKNOWN;
+        return DATABASE_UNKNOWN;
     default:
         return rc;
     }
