@@ -154,7 +154,8 @@ class PrivateServer:
         # A home directory above may be closed to other users. Then the server keeps the one right to pass through it.
         passing = [*plain[:-1], "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--"]
         for prefix in (plain, passing):
-            if subprocess.run([*prefix, "test", "-x", self.directory], capture_output=True, check=False).returncode == 0:
+            looked = subprocess.run([*prefix, "ls", self.directory], capture_output=True, check=False)
+            if looked.returncode == 0:
                 return prefix
         raise Failure(f"user {SERVER_USER}, as whom PostgreSQL runs, cannot enter {self.directory}: "
                       "choose a run directory (--run-dir) below directories that are open to all")

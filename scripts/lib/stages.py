@@ -40,6 +40,8 @@ def _logs(cluster, options):
 
 
 def _status(cluster, _options):
+    if not cluster.cluster_file.exists():
+        raise Failure(f"no cluster came up in {cluster.run_dir}", 2)
     rows, healthy = [], True
     for validator, stage in cluster.all_stages():
         pid = cluster.process(validator, stage).pid()
