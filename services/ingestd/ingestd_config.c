@@ -1,0 +1,121 @@
+/* ingestd_config.c - the table, and what it cannot say. */
+#include "services/ingestd/ingestd_config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/edge/workers.h"
+
+#define FIELD(member) offsetof(struct ingestd_config, member)
+
+enum { TOPIC_NAME_BYTES_MAX = 249 }; /* Kafka's limit */
+
+static const struct config_key keys[] = {
+    {.name = "KAFKA_BROKERS", .type = CONFIG_TEXT, .offset = FIELD(kafka_brokers), .help = "host:port,host:port"},
+    {.name = "KAFKA_INPUT_TOPICS",
+     .type = CONFIG_LIST,
+     .fallback = "ai.anomalies.v1,ai.evidence.v1,ai.policy.v1",
+     .min = INGESTD_TOPIC_COUNT,
+     .max = INGESTD_TOPIC_COUNT,
+     .offset = FIELD(input_topics),
+     .help = "Topics of anomalies, evidence and policies, in this order."},
+    {.name = "KAFKA_DLQ_TOPIC",
+     .type = CONFIG_NAME,
+     .fallback = "ai.dlq.v1",
+     .max = TOPIC_NAME_BYTES_MAX,
+     .offset = FIELD(dlq_topic),
+     .help = "Topic of dead letters."},
+    {.name = "KAFKA_COMMITS_TOPIC",
+     .type = CONFIG_NAME,
+     .fallback = "control.commits.v1",
+     .max = TOPIC_NAME_BYTES_MAX,
+     .offset = FIELD(commits_topic),
+     .help = "Topic of commit notices."},
+    {.name = "KAFKA_CONSUMER_GROUP_ID",
+     .type = CONFIG_TEXT,
+     .max = 200,
+     .offset = FIELD(group_id),
+     .help = "Consumer group; each validator has its own. With .commits behind it: where commit notices resume."},
+    {.name = "KAFKA_MAX_TIMESTAMP_SKEW",
+     .type = CONFIG_DURATION,
+     .fallback = "5m",
+     .min = 1000,
+     .max = UINT64_C(365) * 86400 * 1000,
+     .offset = FIELD(max_timestamp_skew_ms),
+     .help = "How far an event's time may be from the broker's time of its record."},
+    {.name = "ADMISSION_ENDPOINT",
+     .type = CONFIG_ENDPOINT,
+     .fallback = "ipc://ipc/admission.sock",
+     .offset = FIELD(admission_endpoint),
+     .help = "Where mempoold takes transactions."},
+    {.name = "FEED_ENDPOINT",
+     .type = CONFIG_ENDPOINT,
+     .fallback = "ipc://ipc/feed.sock",
+     .offset = FIELD(feed_endpoint),
+     .help = "Where persistd answers questions."},
+    {.name = "FEED_PUB_ENDPOINT",
+     .type = CONFIG_ENDPOINT,
+     .fallback = "ipc://ipc/feed_pub.sock",
+     .offset = FIELD(feed_pub_endpoint),
+     .help = "Where persistd publishes blocks."},
+    {.name = "CONTROL_KEY_FILE",
+     .type = CONFIG_FILE,
+     .offset = FIELD(control_key_file),
+     .help = "Ed25519 seed that signs commit notices; its public key is in the genesis file."},
+    {.name = "VERIFY_THREADS",
+     .type = CONFIG_INTEGER,
+     .fallback = "1",
+     .min = 1,
+     .max = WORKERS_THREAD_COUNT_MAX,
+     .unit = "threads",
+     .offset = FIELD(verify_threads),
+     .help = "Threads that check signatures."},
+    CONFIG_CURVE_KEY("MEMPOOLD_CURVE_KEY", struct ingestd_config, mempoold_key),
+    CONFIG_CURVE_KEY("PERSISTD_CURVE_KEY", struct ingestd_config, persistd_key),
+};
+
+const struct config_table ingestd_config_table = CONFIG_TABLE(keys);
+
+static int check_arrow(const struct ingestd_config *config, const char *endpoint, const char *key_name,
+                       const struct config_hex32 *key)
+{
+    if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0)
+        return 0;
+    if (!config->common.stage_curve_key_file)
+        return config_problem("STAGE_CURVE_KEY_FILE", NULL, "a key file, because a stage endpoint is tcp");
+    if (!key->is_set)
+        return config_problem(key_name, NULL, "the stage's CURVE public key, because its endpoint is tcp");
+    return 0;
+}
+
+static int check_topics(const struct ingestd_config *config)
+{
+    const char *names[INGESTD_TOPIC_COUNT + 2];
+    for (size_t i = 0; i < INGESTD_TOPIC_COUNT; i++)
+        names[i] = config->input_topics.items[i];
+    names[INGESTD_TOPIC_COUNT] = config->dlq_topic;
+    names[INGESTD_TOPIC_COUNT + 1] = config->commits_topic;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(names[i], names[j]) == 0)
+                return config_problem("KAFKA_INPUT_TOPICS", config->input_topics.text,
+                                      "topics that differ from each other and from KAFKA_DLQ_TOPIC and "
+                                      "KAFKA_COMMITS_TOPIC, which differ, too");
+        }
+    }
+    return 0;
+}
+
+int ingestd_config_check(const void *config_)
+{
+    const struct ingestd_config *config = config_;
+    int rc = check_topics(config);
+    if (rc == 0)
+        rc = check_arrow(config, config->admission_endpoint, "MEMPOOLD_CURVE_KEY", &config->mempoold_key);
+    if (rc == 0)
+        rc = check_arrow(config, config->feed_endpoint, "PERSISTD_CURVE_KEY", &config->persistd_key);
+    if (rc == 0)
+        rc = check_arrow(config, config->feed_pub_endpoint, "PERSISTD_CURVE_KEY", &config->persistd_key);
+    return rc;
+}
