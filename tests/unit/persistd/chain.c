@@ -263,7 +263,13 @@ static struct building *building_new(void)
 
 void chain_begin(struct chain *self)
 {
-    *self = (struct chain){.chain_id = hash_of(span_text("the chain"))};
+    struct hash chain_id = hash_of(span_text("the chain"));
+    chain_begin_with(self, &chain_id);
+}
+
+void chain_begin_with(struct chain *self, const struct hash *chain_id)
+{
+    *self = (struct chain){.chain_id = *chain_id};
     struct building *building = building_new();
     char hex[65];
     char key[TEXT_MAX];

@@ -45,6 +45,7 @@ struct chain_change {
 
 /* A chain that has its genesis block: validators, and a producer with all roles. */
 void chain_begin(struct chain *self);
+void chain_begin_with(struct chain *self, const struct hash *chain_id);
 void chain_end(struct chain *self);
 
 /* Add a block. */
