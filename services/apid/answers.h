@@ -1,0 +1,72 @@
+/* answers.h - facts to JSON, as docs/protocol.md says.
+ *
+ * Not pure: the heap (Jansson). Ownership: a returned value is the caller's; NULL when there is no memory. Threads: no
+ * state.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/hash.h"
+#include "common/base/span.h"
+#include "common/edge/json.h"
+
+struct answers_block {
+    uint64_t height, view, timestamp_ms, size_bytes;
+    struct span hash, parent_hash, proposer, state_root, tx_root;
+    uint32_t transaction_count, anomaly_count, evidence_count, policy_count;
+};
+
+struct answers_transaction {
+    struct span tx_id, event_id, producer, receipt;
+    uint64_t height;
+    uint32_t index;
+    int kind;
+    int64_t timestamp;
+};
+
+struct answers_validator {
+    struct span id, name, public_key;
+    bool active;
+    uint64_t proposed_blocks, last_active_height;
+};
+
+struct answers_anomaly {
+    struct span id, type, source, status, producer, tx_id;
+    uint32_t severity, confidence_ppm;
+    uint64_t height;
+    int64_t timestamp;
+};
+
+json_t *answers_hex(struct span bytes);
+json_t *answers_base64(struct span bytes);
+json_t *answers_block(const struct answers_block *block);
+json_t *answers_transaction(const struct answers_transaction *transaction);
+json_t *answers_validator(const struct answers_validator *validator);
+json_t *answers_anomaly(const struct answers_anomaly *anomaly);
+
+/* A commit proof (protobuf CommitProof) in its JSON form; NULL also when it is malformed. */
+json_t *answers_commit_proof(struct span proof);
+
+/* {"tx_id", "index", "tx_count", "path", "receipt", "receipt_path", "commit"}; ids and receipts are the block's, in
+ * order. */
+struct answers_transaction_proof {
+    const struct hash *tx_ids;
+    const struct hash *receipt_hashes;
+    size_t tx_count;
+    size_t index;
+    struct span receipt;
+    struct span commit_proof;
+};
+json_t *answers_transaction_proof(const struct answers_transaction_proof *proof);
+
+/* An answer of executord (QueryFrame with State). with_proof: the state proof, else key, height and value alone.
+ * *http_status is 200, 404 (with *why) or 500. */
+json_t *answers_state(struct span frame, const char *key, bool with_proof, int *http_status, const char **why);
+
+/* {"root", "height"} of a block. */
+json_t *answers_state_root(struct span root, uint64_t height);
+
+/* RFC 9457. */
+json_t *answers_problem(int status, const char *detail);

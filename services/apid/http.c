@@ -1,0 +1,398 @@
+/* http.c - requests and answers. */
+#include "services/apid/http.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <civetweb.h>
+
+#include "common/base/err.h"
+#include "common/edge/log.h"
+#include "common/edge/loop.h"
+#include "services/apid/answers.h"
+#include "services/apid/routes.h"
+
+enum { REQUEST_BYTES_MAX = 16384, REQUEST_MS_MAX = 10000, HEADERS_MAX = 64, ETAG_BYTES = 96 };
+
+struct http {
+    struct http_options options;
+    struct mg_context *server;
+    atomic_uint_fast64_t request_last;
+    uint64_t started_ms;
+};
+
+/* One request on its way. */
+struct exchange {
+    struct http *http;
+    struct mg_connection *connection;
+    const struct mg_request_info *info;
+    struct route_request request;
+    bool routed;
+    uint64_t id;
+    uint64_t start_us;
+    int status;
+    size_t size;
+};
+
+static const char *const class_names[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+const struct metric http_metrics[HTTP_METRIC_COUNT] = {
+    [HTTP_METRIC_REQUESTS] = {.name = "cybermesh_apid_requests_total",
+                              .kind = METRIC_COUNTER,
+                              .label = "route",
+                              .label_values = route_names,
+                              .label_count = ROUTE_COUNT,
+                              .help = "Requests with a known path."},
+    [HTTP_METRIC_FAILURES] = {.name = "cybermesh_apid_answers_total",
+                              .kind = METRIC_COUNTER,
+                              .label = "status",
+                              .label_values = class_names,
+                              .label_count = ARRAY_COUNT(class_names),
+                              .help = "Answers by class of status."},
+    [HTTP_METRIC_TIME] = {.name = "cybermesh_apid_request_seconds",
+                          .kind = METRIC_HISTOGRAM,
+                          .scale = 1000000,
+                          .bounds = metrics_bounds_us,
+                          .bound_count = METRICS_BOUNDS_US_COUNT,
+                          .help = "Time from a request's header to its answer."},
+};
+
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+struct reply {
+    int status;
+    const char *type;
+    const char *etag; /* NULL: not to be cached */
+    struct span body;
+};
+
+static void send_reply(struct exchange *exchange, const struct reply *reply)
+{
+    char cache[ETAG_BYTES + 96];
+    if (reply->etag)
+        snprintf(cache, sizeof cache, "ETag: \"%s\"\r\nCache-Control: public, max-age=31536000, immutable\r\n",
+                 reply->etag);
+    else
+        snprintf(cache, sizeof cache, "Cache-Control: no-store\r\n");
+    mg_printf(exchange->connection,
+              "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s"
+              "X-Request-Id: %016" PRIx64 "\r\nX-Content-Type-Options: nosniff\r\n"
+              "Content-Security-Policy: default-src 'none'\r\nConnection: %s\r\n\r\n",
+              reply->status, reason_phrase(reply->status), reply->type, reply->body.size, cache,
+              reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", exchange->id,
+              reply->status == 200 || reply->status == 304 ? "keep-alive" : "close");
+    bool head = strcmp(exchange->info->request_method, "HEAD") == 0;
+    if (reply->body.size > 0 && !head)
+        mg_write(exchange->connection, reply->body.data, reply->body.size);
+    exchange->status = reply->status;
+    exchange->size = reply->body.size;
+}
+
+static void send_problem(struct exchange *exchange, int status, const char *detail)
+{
+    CLEANUP(json_cleanup) json_t *problem = answers_problem(status, detail);
+    char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
+    send_reply(
+        exchange,
+        &(struct reply){.status = status, .type = "application/problem+json", .body = span_text(text ? text : "{}")});
+    free(text);
+}
+
+/* Blocks and transactions never change once they are stored: their answers may be cached for ever. */
+static bool is_immutable(enum route route)
+{
+    return route == ROUTE_BLOCK || route == ROUTE_BLOCK_PROOF || route == ROUTE_TRANSACTION ||
+           route == ROUTE_TRANSACTION_PROOF;
+}
+
+static void make_etag(char out[static ETAG_BYTES], struct span body)
+{
+    struct hash hash = hash_of(body);
+    for (size_t i = 0; i < 16; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash.bytes[i]);
+}
+
+static void send_json_take(struct exchange *exchange, json_t *value)
+{
+    CLEANUP(json_cleanup) json_t *owned = value;
+    char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+    if (!text) {
+        send_problem(exchange, 500, "out of memory");
+        return;
+    }
+    char etag[ETAG_BYTES];
+    struct reply reply = {.status = 200, .type = "application/json", .body = span_text(text)};
+    if (exchange->routed && is_immutable(exchange->request.route)) {
+        make_etag(etag, reply.body);
+        reply.etag = etag;
+        const char *known = mg_get_header(exchange->connection, "If-None-Match");
+        if (known && strstr(known, etag)) {
+            reply.status = 304;
+            reply.body = span_of(NULL, 0);
+        }
+    }
+    send_reply(exchange, &reply);
+    free(text);
+}
+
+/* Answers. */
+
+static void answer_health(struct exchange *exchange)
+{
+    uint64_t uptime_s = (loop_now_ms() - exchange->http->started_ms) / 1000;
+    send_json_take(exchange, json_pack("{s:s, s:I}", "status", "ok", "uptime_seconds", (json_int_t)uptime_s));
+}
+
+static void answer_ready(struct exchange *exchange)
+{
+    if (admin_ready(exchange->http->options.admin))
+        send_json_take(exchange, json_pack("{s:b}", "ready", 1));
+    else
+        send_problem(exchange, 503, "the database or executord does not answer");
+}
+
+static void answer_metrics(struct exchange *exchange)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (metrics_render(exchange->http->options.metrics, &text, &size) < 0) {
+        send_problem(exchange, 500, "out of memory");
+        return;
+    }
+    send_reply(exchange, &(struct reply){.status = 200,
+                                         .type = "text/plain; version=0.0.4; charset=utf-8",
+                                         .body = span_of(text, size)});
+    free(text);
+}
+
+static void answer_state(struct exchange *exchange)
+{
+    const struct route_request *request = &exchange->request;
+    struct query_client_question question = {
+        .key = request->key, .at_height = request->has_height, .height = request->height};
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    int rc = query_client_state(exchange->http->options.query, &question, &frame, &size);
+    if (rc < 0) {
+        send_problem(exchange, 503, "executord does not answer; try again");
+        return;
+    }
+    int status = 200;
+    const char *why = "the answer of executord cannot be read";
+    json_t *value = answers_state(span_of(frame, size), request->key, request->proof, &status, &why);
+    free(frame);
+    if (value)
+        send_json_take(exchange, value);
+    else
+        send_problem(exchange, status, why);
+}
+
+static void answer_from_database(struct exchange *exchange)
+{
+    json_t *value = NULL;
+    const char *why = "nothing is there";
+    int rc = database_answer(exchange->http->options.database, &exchange->request, &value, &why);
+    if (rc == 0)
+        send_json_take(exchange, value);
+    else if (rc == ERR_NOT_FOUND)
+        send_problem(exchange, 404, why);
+    else if (rc == ERR_PEER_GONE || rc == ERR_RETRY || rc == -ETIMEDOUT)
+        send_problem(exchange, 503, "the database does not answer; try again");
+    else
+        send_problem(exchange, 500, "the database's answer cannot be read");
+}
+
+static void answer(struct exchange *exchange)
+{
+    metrics_add_at(exchange->http->options.metrics, HTTP_METRIC_REQUESTS, exchange->request.route, 1);
+    switch (exchange->request.route) {
+    case ROUTE_HEALTH:
+        answer_health(exchange);
+        break;
+    case ROUTE_READY:
+        answer_ready(exchange);
+        break;
+    case ROUTE_METRICS:
+        answer_metrics(exchange);
+        break;
+    case ROUTE_STATE:
+        answer_state(exchange);
+        break;
+    case ROUTE_BLOCK_LATEST:
+    case ROUTE_BLOCKS:
+    case ROUTE_BLOCK:
+    case ROUTE_BLOCK_PROOF:
+    case ROUTE_TRANSACTION:
+    case ROUTE_TRANSACTION_PROOF:
+    case ROUTE_STATE_ROOT:
+    case ROUTE_VALIDATORS:
+    case ROUTE_VALIDATOR:
+    case ROUTE_ANOMALIES:
+    case ROUTE_COUNT:
+        answer_from_database(exchange);
+        break;
+    }
+}
+
+/* What every request passes. */
+
+static size_t header_count(const struct mg_request_info *info, const char *name)
+{
+    size_t count = 0;
+    for (int i = 0; i < info->num_headers; i++)
+        count += mg_strcasecmp(info->http_headers[i].name, name) == 0;
+    return count;
+}
+
+/* What makes a request ambiguous, or more than a question; NULL when it is fine. */
+static const char *fault_of(const struct mg_request_info *info)
+{
+    const char *version = info->http_version ? info->http_version : "";
+    size_t hosts = header_count(info, "Host");
+    if (info->num_headers >= HEADERS_MAX)
+        return "too many headers";
+    if (hosts > 1 || (hosts == 0 && strcmp(version, "1.0") != 0))
+        return "exactly one Host is required";
+    if (header_count(info, "Transfer-Encoding") > 0 || header_count(info, "Content-Length") > 1 ||
+        info->content_length > 0)
+        return "a request here has no body";
+    return NULL;
+}
+
+static void serve(struct exchange *exchange)
+{
+    const char *fault = fault_of(exchange->info);
+    if (fault) {
+        send_problem(exchange, 400, fault);
+        return;
+    }
+    const char *method = exchange->info->request_method;
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        send_problem(exchange, 405, "only GET and HEAD are answered");
+        return;
+    }
+    const char *why = "";
+    const char *path = exchange->info->request_uri ? exchange->info->request_uri : "";
+    int verdict = route_parse(&exchange->request, path, exchange->info->query_string, &why);
+    if (verdict == ROUTE_NOT_FOUND) {
+        send_problem(exchange, 404, "no such path; everything is under /api/v1");
+    } else if (verdict != 0) {
+        send_problem(exchange, 400, why);
+    } else {
+        exchange->routed = true;
+        answer(exchange);
+    }
+}
+
+/* civetweb's callback: a result > 0 is the status of an answer that was sent. */
+static int on_request(struct mg_connection *connection)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    struct http *self = info->user_data;
+    struct exchange exchange = {.http = self,
+                                .connection = connection,
+                                .info = info,
+                                .id = atomic_fetch_add(&self->request_last, 1) + 1,
+                                .start_us = loop_now_us()};
+    serve(&exchange);
+    uint64_t took_us = loop_now_us() - exchange.start_us;
+    metrics_observe(self->options.metrics, HTTP_METRIC_TIME, took_us);
+    metrics_add_at(self->options.metrics, HTTP_METRIC_FAILURES, (size_t)exchange.status / 100, 1);
+    log_debug("request", "id=%016" PRIx64 " method=%s route=%s status=%d bytes=%zu us=%" PRIu64, exchange.id,
+              LOG_QUOTE_TEXT(info->request_method), exchange.routed ? route_names[exchange.request.route] : "-",
+              exchange.status, exchange.size, took_us);
+    return exchange.status;
+}
+
+/* civetweb's callback for what it refuses itself; 0: the answer was sent. */
+static int on_refused(struct mg_connection *connection, int status, const char *message)
+{
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    static const struct mg_request_info nothing = {.request_method = "GET"};
+    struct exchange exchange = {.connection = connection, .info = info && info->request_method ? info : &nothing};
+    send_problem(&exchange, status >= 500 ? 500 : 400, "the request is not HTTP, or is above its limits");
+    return 0;
+}
+
+static int drop_message(const struct mg_connection *connection, const char *message)
+{
+    return 1;
+}
+
+int http_new(struct http **out, const struct http_options *options)
+{
+    CLEANUP(http_destroy) struct http *self = calloc(1, sizeof *self);
+    if (!self)
+        return -ENOMEM;
+    self->options = *options;
+    self->started_ms = loop_now_ms();
+    char threads[16], request_bytes[16], request_ms[16];
+    snprintf(threads, sizeof threads, "%u", options->threads);
+    snprintf(request_bytes, sizeof request_bytes, "%d", REQUEST_BYTES_MAX);
+    snprintf(request_ms, sizeof request_ms, "%d", REQUEST_MS_MAX);
+    /* clang-format off */
+    const char *settings[] = {
+        "listening_ports", options->listen,
+        "num_threads", threads,
+        "max_request_size", request_bytes,
+        "request_timeout_ms", request_ms,
+        "keep_alive_timeout_ms", "500",
+        "enable_keep_alive", "yes",
+        "enable_directory_listing", "no",
+        "access_control_allow_origin", "",
+        "access_control_allow_methods", "",
+        "access_control_allow_headers", "",
+        NULL,
+    };
+    /* clang-format on */
+    const struct mg_callbacks callbacks = {
+        .begin_request = on_request, .http_error = on_refused, .log_message = drop_message};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    mg_init_library(MG_FEATURES_DEFAULT);
+    self->server = mg_start(&callbacks, self, settings);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!self->server) {
+        log_error("api.bind_failed", "address=%s error=\"cannot listen there: in use, or not an address of this host\"",
+                  LOG_QUOTE_TEXT(options->listen));
+        return -EADDRINUSE;
+    }
+    log_info("api.listening", "address=%s threads=%u", LOG_QUOTE_TEXT(options->listen), options->threads);
+    *out = TAKE(self);
+    return 0;
+}
+
+void http_destroy(struct http **self)
+{
+    if (!self || !*self)
+        return;
+    if ((*self)->server)
+        mg_stop((*self)->server);
+    mg_exit_library();
+    free(*self);
+    *self = NULL;
+}

@@ -1,0 +1,35 @@
+/* http.h - apid's HTTP listener: what every request passes, and its answer.
+ *
+ * The order is fixed: form of the request, request id, method, route, answer, log. Concurrency is bounded by
+ * API_THREADS: further connections wait in the listener's queue.
+ *
+ * Not pure: civetweb and its threads. Ownership: what the options point to outlives the listener. Threads: owner's, but
+ * for the handlers, which run on civetweb's.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/base/attr.h"
+#include "common/edge/admin.h"
+#include "common/edge/metrics.h"
+#include "services/apid/database.h"
+#include "services/apid/query_client.h"
+
+struct http; /* opaque */
+
+enum http_metric { HTTP_METRIC_REQUESTS, HTTP_METRIC_FAILURES, HTTP_METRIC_TIME, HTTP_METRIC_COUNT };
+extern const struct metric http_metrics[HTTP_METRIC_COUNT];
+
+struct http_options {
+    const char *listen; /* host:port */
+    uint32_t threads;
+    struct database *database;
+    struct query_client *query;
+    struct metrics *metrics;
+    struct admin *admin; /* whose readiness /api/v1/ready tells */
+};
+
+/* Returns 0, -EADDRINUSE (cannot listen there: logged) or -ENOMEM. */
+MUST_USE int http_new(struct http **out, const struct http_options *options);
+void http_destroy(struct http **self);
