@@ -19,6 +19,10 @@ PURE_SYMBOLS = re.compile(
     r"|__(mem|st|str|v?snprintf|v?sprintf)[a-z]*_chk|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__tls_get_addr"
     r"|__(asan|ubsan|lsan|sanitizer)_.*|crypto_[a-z0-9_]+|sodium_(memzero|memcmp|is_zero|increment|compare))")
 
+LINES_MAX = 900  # of a source file; 600 is long already
+UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
+MACHINE_PATH = re.compile(r"(?<![\w./])/(?:wo" r"rk|ro" r"ot|ho" r"me)/\w")
+
 SERVICE = re.compile(r"services/([a-z]+)/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(<[^>]+>|"[^"]+")', re.M)
 
@@ -74,6 +78,8 @@ def _layer_problem(name, include):
         other = SERVICE.match(path)
         if project and other and other[1] != SERVICE.match(name)[1]:
             return "a service never includes another service"
+        if project and not path.startswith(("common/base/", "common/edge/", "proto/", "services/")):
+            return "a service may include only itself, common and generated code"
     if project and "/" not in path and name.startswith(("common/", "services/")):
         return "includes are written from the root of the tree"
     return None
@@ -156,7 +162,30 @@ def check_python(_options):
     return output.splitlines() if code != 0 else []
 
 
-CHECKS = {"format": check_format, "layers": check_layers, "purity": check_purity, "python": check_python,
+def _texts():
+    """(name, lines) of the tracked text files that people write."""
+    for name in tracked():
+        if name.startswith("tests/fuzz/corpus/") or name.endswith(".json"):
+            continue
+        try:
+            yield name, (ROOT / name).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+
+
+def check_text(_options):
+    """Nothing is marked as unfinished, names a directory of somebody's machine, or is too long to read."""
+    problems = []
+    for name, lines in _texts():
+        for number, line in enumerate(lines, 1):
+            if UNFINISHED.search(line) or MACHINE_PATH.search(line):
+                problems.append(f"{name}:{number}: {line.strip()[:100]}")
+        if name.startswith(("common/", "services/", "scripts/")) and len(lines) > LINES_MAX:
+            problems.append(f"{name}: {len(lines)} lines, more than {LINES_MAX}")
+    return problems
+
+
+CHECKS = {"format": check_format, "layers": check_layers, "purity": check_purity, "text": check_text, "python": check_python,
           "cppcheck": check_cppcheck, "tidy": check_tidy}
 
 
