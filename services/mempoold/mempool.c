@@ -223,13 +223,10 @@ static void tell_pending(struct mempool *self, uint64_t now_ms, struct mempool_e
     effect_add(effects, MEMPOOL_SEND_PENDING)->pending = pending;
 }
 
-/* "Sent when the pool turns from empty to not empty and back, when it crosses a multiple of 256 transactions." */
+/* "Sent when the number of transactions has changed." */
 static void settle_pending(struct mempool *self, uint64_t now_ms, struct mempool_effects *effects)
 {
-    uint32_t now = mempool_pending(self, now_ms).tx_count;
-    bool turned = (now == 0) != (self->pending_told == 0);
-    bool crossed = now / MEMPOOL_PENDING_STEP != self->pending_told / MEMPOOL_PENDING_STEP;
-    if (self->watched && (turned || crossed))
+    if (self->watched && mempool_pending(self, now_ms).tx_count != self->pending_told)
         tell_pending(self, now_ms, effects);
 }
 

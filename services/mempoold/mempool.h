@@ -33,7 +33,6 @@ enum {
     MEMPOOL_RECENT_COUNT_MAX = 65536,
     MEMPOOL_FINALIZED_COUNT_MAX = 65536, /* ids remembered */
     MEMPOOL_PRODUCER_COUNT_MAX = 8192,
-    MEMPOOL_PENDING_STEP = 256, /* Pending is sent at every multiple of this */
 };
 
 struct mempool;
