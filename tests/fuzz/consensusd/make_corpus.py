@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Writes the corpora of consensusd's fuzz targets: tests/fuzz/corpus/fuzz_consensusd_*."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+CORPUS = Path(__file__).resolve().parent.parent / "corpus"
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def number(field: int, value: int) -> bytes:
+    return varint(field << 3) + varint(value)
+
+
+def data(field: int, value: bytes) -> bytes:
+    return varint(field << 3 | 2) + varint(len(value)) + value
+
+
+def write(target: str, name: str, content: bytes) -> None:
+    folder = CORPUS / f"fuzz_consensusd_{target}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+HASH = bytes(range(32))
+SIGNATURE = bytes(64)
+
+
+def header(height: int, tx_count: int) -> bytes:
+    return (
+        b"cybermesh/block/v1\0" + HASH + struct.pack(">QQ", height, height + 1) + HASH
+        + struct.pack(">QQI", height, 7, tx_count) + HASH * 4 + struct.pack(">Q", 5)
+    )
+
+
+def qc(view: int) -> bytes:
+    signatures = b"".join(data(4, number(1, i) + data(2, SIGNATURE)) for i in range(3))
+    return number(1, view) + number(2, view - 1) + data(3, HASH) + signatures
+
+
+def tc(view: int) -> bytes:
+    signatures = b"".join(data(2, number(1, i) + number(2, view - 2) + data(3, SIGNATURE)) for i in range(3))
+    return number(1, view) + signatures + data(3, qc(view - 2))
+
+
+def frame(field: int, body: bytes) -> bytes:
+    return number(1, 1) + number(2, 1) + number(3, 4) + number(4, 3) + data(field, body)
+
+
+def main() -> None:
+    proposal = data(1, header(4, 2)) + data(2, HASH) + data(2, bytes(32)) + data(3, qc(3))
+    write("consensus", "proposal", frame(10, proposal + data(5, SIGNATURE) + data(6, SIGNATURE)))
+    write("consensus", "proposal_tc", frame(10, proposal + data(4, tc(5)) + data(5, SIGNATURE) + data(6, SIGNATURE)))
+    write("consensus", "vote", frame(11, number(1, 5) + number(2, 4) + data(3, HASH) + data(4, SIGNATURE)))
+    write("consensus", "timeout", frame(12, number(1, 5) + data(2, qc(4)) + data(3, SIGNATURE)))
+    write("consensus", "new_view", frame(13, data(1, tc(5))))
+    beat = number(1, 6) + data(2, qc(4)) + data(3, tc(5)) + number(4, 3) + data(5, SIGNATURE)
+    write("consensus", "heartbeat", frame(14, beat))
+    write("sync", "request", number(1, 1) + data(2, number(1, 7) + number(2, 100) + number(3, 128)))
+    blocks = b"".join(
+        data(2, data(1, header(4 + i, 2)) + data(2, b"first") + data(2, b"") + data(3, qc(5 + i))) for i in range(3)
+    )
+    write("sync", "response", number(1, 1) + data(3, number(1, 7) + blocks + number(3, 9)))
+    write("sync", "nothing", number(1, 1) + data(3, number(1, 7)))
+
+
+if __name__ == "__main__":
+    main()
