@@ -209,11 +209,14 @@ static pid_t spawn(const char *key_file)
     assert_true(child >= 0);
     if (child > 0)
         return child;
+    const char *level = getenv("INGESTD_TEST_LOG_LEVEL");
+    char text[16];
+    snprintf(text, sizeof text, "%s", level ? level : "error");
     clearenv();
     setenv("NODE_NAME", "v1", 1);
     setenv("GENESIS_FILE", "genesis.json", 1);
     setenv("ADMIN_LISTEN", "127.0.0.1:0", 1);
-    setenv("LOG_LEVEL", getenv("INGESTD_TEST_LOG") ? "debug" : "error", 1);
+    setenv("LOG_LEVEL", text, 1);
     setenv("KAFKA_BROKERS", rd_kafka_mock_cluster_bootstraps(w.mock), 1);
     setenv("KAFKA_CONSUMER_GROUP_ID", "group", 1);
     setenv("KAFKA_MAX_TIMESTAMP_SKEW", "10000d", 1);
