@@ -1,4 +1,5 @@
-"""scripts/test: every part of the suite, a summary, and one line at the end: N passed, N failed.
+"""scripts/test: every part of the suite, whatever became of the parts before it, a summary, and one line at the end:
+N passed, N failed.
 
 Parts: `release` (gcc release build and its unit, sim and fuzz suites), `vectors` (the independent Python reference),
 `lint`, `sanitize` (the same suites under ASan and UBSan), `cluster` (whole clusters on a real broker and database).
@@ -7,6 +8,7 @@ Parts: `release` (gcc release build and its unit, sim and fuzz suites), `vectors
 import argparse
 import os
 import subprocess
+import sys
 import time
 import xml.etree.ElementTree
 from dataclasses import dataclass, field
@@ -19,8 +21,10 @@ RELEASE = ROOT / "build"
 SANITIZE = ROOT / "build-sanitize"
 REPORTS = ROOT / ".cache/test"
 PYTHON = ROOT / ".cache/venv/bin/python"
-FUZZ_RUNS_SANITIZED = "4000"
+FUZZ_RUNS_SANITIZED = "2000"
 TIMEOUT_MULTIPLIER = "5"
+
+SUITES = ("--suite", "unit", "--suite", "sim", "--suite", "fuzz")
 
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -41,6 +45,7 @@ def _run(command, environment=None, show=True):
     """Run a command, its output on ours or in a log that is shown when it fails. Returns the exit code."""
     environment = os.environ | (environment or {})
     command = [str(word) for word in command]
+    sys.stdout.flush()
     if show:
         return subprocess.call(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
     result = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -67,6 +72,7 @@ def read_junit(path):
 
 def _meson(build, setup_words, options, environment=None):
     """Build, run meson's suites, read their report."""
+    print(f"building {build.name}", flush=True)
     if not (build / "build.ninja").exists():
         if _run(["meson", "setup", build, *setup_words], show=False) != 0:
             return Result(failures=[f"meson setup {build.name}"])
@@ -78,7 +84,7 @@ def _meson(build, setup_words, options, environment=None):
     if options.filter and not names:
         return Result()
     code = _run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--timeout-multiplier",
-                 TIMEOUT_MULTIPLIER, *names], environment)
+                 TIMEOUT_MULTIPLIER, "--num-processes", os.cpu_count() or 1, *SUITES, *names], environment)
     if not report.exists():
         return Result(failures=[f"meson test in {build.name} left no report (exit {code})"])
     result = read_junit(report)
@@ -140,14 +146,18 @@ def part_cluster(options):
 
 PARTS = {"release": part_release, "vectors": part_vectors, "lint": part_lint, "sanitize": part_sanitize,
          "cluster": part_cluster}
+SLOW = ("sanitize", "cluster")
+NEED_RELEASE = ("lint", "cluster")  # They look at, or start, what is in build/.
 
 
 def _parse():
     parser = argparse.ArgumentParser(prog="test", description="Run every test that needs no container engine.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="all but the cluster tests")
+    parser.add_argument("--only", action="append", default=[], metavar="PART", help="the same as PART")
+    parser.add_argument("--quick", action="store_true", help=f"all but {' and '.join(SLOW)}")
     parser.add_argument("--filter", default="", metavar="TEXT", help="only tests whose name has this text; no lint")
     options = parser.parse_args()
+    options.parts += options.only
     unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
         raise Failure(f"no part named {', '.join(unknown)}: there are {', '.join(PARTS)}", 2)
@@ -155,30 +165,44 @@ def _parse():
 
 
 def _chosen(options):
-    names = options.parts or list(PARTS)
-    skipped = ({"cluster"} if options.quick else set()) | ({"lint"} if options.filter else set())
+    names = [name for name in PARTS if not options.parts or name in options.parts]
+    skipped = (set(SLOW) if options.quick else set()) | ({"lint"} if options.filter else set())
     return [name for name in names if name not in skipped]
+
+
+def _run_part(name, options):
+    """A part's result and its duration in seconds. A part that breaks has failed, and the next one runs."""
+    started = time.monotonic()
+    print(f"\n== {name} ==", flush=True)
+    try:
+        result = PARTS[name](options)
+    except Exception as error:  # pylint: disable=broad-exception-caught
+        result = Result(failures=[f"{type(error).__name__}: {error}"])
+    seconds = time.monotonic() - started
+    print(f"{name}: {result.passed} passed, {len(result.failures)} failed, {seconds:.0f} s", flush=True)
+    return result, seconds
 
 
 def main():
     options = _parse()
-    rows, passed, skipped, failures = [], 0, 0, []
-    for name in _chosen(options):
-        print(f"\n== {name} ==", flush=True)
-        started = time.monotonic()
-        result = PARTS[name](options)
-        rows.append([name, result.passed, len(result.failures), result.skipped, f"{time.monotonic() - started:.0f} s"])
-        passed, skipped = passed + result.passed, skipped + result.skipped
-        failures += [f"{name}: {failure}" for failure in result.failures]
+    names = _chosen(options)
+    if "release" not in names and set(names) & set(NEED_RELEASE) and _run([ROOT / "scripts/build"]) != 0:
+        print("\n0 passed, 1 failed", flush=True)
+        return 1
+    results = {name: _run_part(name, options) for name in names}
     print()
-    print("\n".join(table(["part", "passed", "failed", "skipped", "time"], rows)))
-    for failure in failures:
-        print(f"FAILED {failure}")
-    if passed + len(failures) == 0:
+    print("\n".join(table(["part", "passed", "failed", "skipped", "time"], [
+        [name, result.passed, len(result.failures), result.skipped, f"{seconds:.0f} s"]
+        for name, (result, seconds) in results.items()])))
+    for name, (result, _) in results.items():
+        for failure in result.failures:
+            print(f"FAILED {name}: {failure}")
+    passed = sum(result.passed for result, _ in results.values())
+    failed = sum(len(result.failures) for result, _ in results.values())
+    if passed + failed == 0:
         print("no test ran")
-    skipped_text = f", {skipped} skipped" if skipped else ""
-    print(f"\n{passed} passed, {len(failures)} failed{skipped_text}", flush=True)
-    return 0 if passed and not failures else 1
+    print(f"\n{passed} passed, {failed} failed", flush=True)
+    return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":
