@@ -356,6 +356,7 @@ int http_new(struct http **out, const struct http_options *options)
     /* clang-format off */
     const char *settings[] = {
         "listening_ports", options->listen,
+        "decode_url", "no", /* in place: an encoded slash would be gone */
         "num_threads", threads,
         "max_request_size", request_bytes,
         "request_timeout_ms", request_ms,
