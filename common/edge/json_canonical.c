@@ -21,7 +21,7 @@ struct writer {
 
 static void write_bytes(struct writer *writer, const void *bytes, size_t size)
 {
-    if (writer->rc < 0)
+    if (writer->rc < 0 || size == 0)
         return;
     if (writer->capacity - writer->size < size) {
         size_t capacity = 2 * writer->capacity + size + 1024;

@@ -201,8 +201,11 @@ struct block *blocktree_advance(struct blocktree *self, struct block *block)
     self->root = block;
     /* The old root goes first, so that the caller can tell it from the abandoned ones. */
     struct block **at = &dead;
-    while (*at != old_root)
+    while (*at != old_root) {
+        assert(*at);
         at = &(*at)->next;
+    }
+    assert(old_root);
     *at = old_root->next;
     old_root->next = dead;
     /* Appended, so that the list from old_root on is this advance alone. */

@@ -278,7 +278,8 @@ static int answer_check(struct executord *self, const struct bus_route *route,
     if (verdict != 0)
         log_limited(&self->refused_limit, LOG_LEVEL_WARN, "block.refused",
                     "height=%" PRIu64 " id=%s status=%d index=%u reason=%s", request->header.height,
-                    LOG_HASH(&answer.block_id), (int)answer.status, answer.bad.index, reason_text((int)answer.bad.reason));
+                    LOG_HASH(&answer.block_id), (int)answer.status, answer.bad.index,
+                    reason_text((int)answer.bad.reason));
     struct bytes_writer writer = answer_writer(self);
     execution_codec_put_checked(&writer, &answer);
     send_answer(self, EXECUTORD_EXECUTION, route, &writer);
