@@ -221,6 +221,7 @@ static pid_t spawn(const char *key_file)
     setenv("KAFKA_CONSUMER_GROUP_ID", "group", 1);
     setenv("KAFKA_MAX_TIMESTAMP_SKEW", "10000d", 1);
     setenv("CONTROL_KEY_FILE", key_file, 1);
+    close_range(3, ~0U, 0); /* the broker's listening socket, above all */
     execl(w.program, w.program, (char *)NULL);
     _exit(127);
 }
@@ -716,6 +717,9 @@ static void a_broker_that_was_away_gets_everything(void **state)
     assert_int_equal(rd_kafka_mock_broker_set_up(w.mock, 1), 0);
     SERVE_UNTIL(seen_count(NOTICES) > 5);
     assert_int_equal(seen(NOTICES, 5)->key.data[7], 6);
+    SERVE_UNTIL(committed("group.commits", topics[4]) == 7);
+    produce_event(&w.events[5]);
+    SERVE_UNTIL(submissions_of(&w.events[5]) == 1);
 }
 
 static void it_ends_at_sigterm(void **state)
