@@ -27,7 +27,7 @@ static int reserve(void **items, size_t *capacity, size_t count, size_t item_siz
 {
     if (count <= *capacity)
         return 0;
-    void *grown = reallocarray(NULL, count, item_size);
+    void *grown = calloc(count, item_size);
     if (!grown)
         return -ENOMEM;
     free(*items);
