@@ -41,6 +41,13 @@ static int persist(struct consensusd *self, const struct consensus_effect *effec
     struct safety_store_vote vote = {.voting = effect->u.persist.voting};
     struct block_cache_entry *entry = NULL;
     if (effect->u.persist.block_id) {
+        /* A block without transactions may have no entry yet; with one, FORGET finds what to remove from the store. */
+        if (effect->u.persist.header->tx_count == 0) {
+            int rc =
+                block_cache_put(self->cache, effect->u.persist.block_id, effect->u.persist.header->height, NULL, 0);
+            if (rc < 0 && rc != ERR_FULL)
+                return rc;
+        }
         entry = block_cache_find(self->cache, effect->u.persist.block_id);
         vote.header = effect->u.persist.header;
         vote.id = effect->u.persist.block_id;

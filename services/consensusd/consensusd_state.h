@@ -90,6 +90,7 @@ struct peer {
     char pub_name[BUS_NAME_BYTES_MAX], sync_name[BUS_NAME_BYTES_MAX];
     struct bus_socket *sub, *sync;
     uint64_t sync_request; /* number of our last question */
+    bool sync_waiting;     /* it has no answer yet */
     uint64_t second;       /* for the rate of answers */
     uint32_t answers_in_second;
 };

@@ -188,6 +188,7 @@ void peers_sync(struct consensusd *self, uint32_t validator, uint64_t height_fir
             rc = bus_send_take(peer->sync, NULL, &frame, size);
         log_debug("sync.asked", "peer=%s height=%llu rc=%d", validator_name(self, validator),
                   (unsigned long long)height_first, rc);
+        peer->sync_waiting = rc == 0;
         free(frame);
     }
 }
@@ -209,12 +210,13 @@ static int take_block(struct consensusd *self, const struct consensus_codec_bloc
     return rc == ERR_FULL ? 0 : rc;
 }
 
-static void take_response(struct consensusd *self, uint32_t sender, const struct consensus_codec_sync *response)
+static void take_response(struct consensusd *self, uint32_t sender, const struct consensus_codec_sync *response,
+                          size_t good)
 {
-    struct consensus_certified *blocks = calloc(response->block_count + 1, sizeof *blocks);
+    struct consensus_certified *blocks = calloc(good + 1, sizeof *blocks);
     int rc = blocks ? 0 : -ENOMEM;
     size_t count = 0;
-    while (rc == 0 && count < response->block_count) {
+    while (rc == 0 && count < good) {
         rc = take_block(self, &response->blocks[count], &blocks[count]);
         count += rc == 0 ? 1 : 0;
     }
@@ -234,22 +236,37 @@ static void take_response(struct consensusd *self, uint32_t sender, const struct
     free(blocks);
 }
 
-/* Does every body's list belong to its header? Else the bodies must not stand for the block. */
-static bool bodies_fit(const struct consensus_codec_sync *response)
+/* Do the bodies belong to the header? Else they must not stand for the block. */
+static bool bodies_fit(const struct consensus_codec_block *block)
 {
-    for (size_t i = 0; i < response->block_count; i++) {
-        const struct consensus_codec_block *block = &response->blocks[i];
-        struct hash *ids = calloc(2 * block->body_count + 2, sizeof *ids);
-        if (!ids)
-            return false;
-        for (size_t k = 0; k < block->body_count; k++)
-            ids[k] = tx_id(block->bodies[k]);
-        struct hash root = merkle_root(ids, block->body_count, ids + block->body_count + 1);
-        free(ids);
-        if (!hash_equal(&root, &block->header.tx_root))
-            return false;
-    }
-    return true;
+    struct hash *ids = calloc(2 * block->body_count + 2, sizeof *ids);
+    if (!ids)
+        return false;
+    for (size_t k = 0; k < block->body_count; k++)
+        ids[k] = tx_id(block->bodies[k]);
+    struct hash root = merkle_root(ids, block->body_count, ids + block->body_count + 1);
+    free(ids);
+    return hash_equal(&root, &block->header.tx_root);
+}
+
+/* Bodies are kept for certified blocks only. Certificates cannot be made up, so one peer's inventions cannot fill the
+ * cache; the core verifies them again, as it trusts nobody. */
+static bool is_certified(const struct consensusd *self, const struct consensus_codec_block *block)
+{
+    struct hash id = block_id(&block->header);
+    return hash_equal(&block->qc.block_id, &id) && block->qc.view == block->header.view &&
+           block->qc.height == block->header.height && block->qc.signature_count > 0 &&
+           qc_verify(&block->qc, self->genesis) == 0;
+}
+
+/* How many of the response's first blocks are what they should be. */
+static size_t good_blocks(const struct consensusd *self, const struct consensus_codec_sync *response)
+{
+    size_t count = 0;
+    while (count < response->block_count && bodies_fit(&response->blocks[count]) &&
+           is_certified(self, &response->blocks[count]))
+        count++;
+    return count;
 }
 
 static void on_sync_response(void *context, struct bus_message *message)
@@ -258,7 +275,7 @@ static void on_sync_response(void *context, struct bus_message *message)
     struct consensusd *self = peer->daemon;
     struct consensus_codec_sync response;
     int rc = consensus_codec_decode_sync(&response, message->payload, tx_count_max(self));
-    if (rc == 0 && (response.is_request || !bodies_fit(&response))) {
+    if (rc == 0 && (response.is_request || response.block_count > SYNC_BLOCKS)) {
         consensus_codec_sync_deinit(&response);
         rc = ERR_MALFORMED;
     }
@@ -266,8 +283,14 @@ static void on_sync_response(void *context, struct bus_message *message)
         consensusd_bad_frame(self, "sync", validator_name(self, peer->index), rc);
         return;
     }
-    if (self->core && response.request == peer->sync_request)
-        take_response(self, peer->index, &response);
+    /* One answer per question. */
+    if (self->core && peer->sync_waiting && response.request == peer->sync_request) {
+        peer->sync_waiting = false;
+        size_t good = good_blocks(self, &response);
+        if (good < response.block_count)
+            consensusd_bad_frame(self, "sync", validator_name(self, peer->index), ERR_UNAUTHENTICATED);
+        take_response(self, peer->index, &response, good);
+    }
     consensus_codec_sync_deinit(&response);
 }
 

@@ -407,13 +407,28 @@ struct open_keys {
     size_t count, capacity;
 };
 
+static int grow(struct open_keys *keys)
+{
+    size_t capacity = keys->capacity ? 2 * keys->capacity : 64;
+    struct hash *ids = realloc(keys->ids, capacity * sizeof ids[0]);
+    if (!ids)
+        return -ENOMEM;
+    keys->ids = ids;
+    uint64_t *heights = realloc(keys->heights, capacity * sizeof heights[0]);
+    if (!heights)
+        return -ENOMEM;
+    keys->heights = heights;
+    keys->capacity = capacity;
+    return 0;
+}
+
 static int collect_open(void *context, const struct store_entry *entry)
 {
     struct open_keys *keys = context;
     if (entry->key.bytes.size != OPEN_KEY_BYTES)
         return ERR_CORRUPT;
-    if (keys->count == keys->capacity)
-        return ERR_FULL;
+    if (keys->count == keys->capacity && grow(keys) < 0)
+        return -ENOMEM;
     struct bytes_reader reader = bytes_reader_of(entry->key.bytes);
     keys->heights[keys->count] = bytes_get_u64(&reader);
     get_hash(&reader, &keys->ids[keys->count++]);
@@ -442,11 +457,8 @@ static int visit_open(struct safety_store *self, const struct open_keys *keys, s
 
 int safety_store_each_open(struct safety_store *self, safety_store_visit_fn *visit, void *context)
 {
-    struct open_keys keys = {.capacity = OPS_MAX};
-    keys.ids = calloc(keys.capacity, sizeof keys.ids[0]);
-    keys.heights = calloc(keys.capacity, sizeof keys.heights[0]);
-    int rc = keys.ids && keys.heights ? 0 : -ENOMEM;
-    rc = rc == 0 ? store_each_bytes(self->store, self->open, span_of(NULL, 0), collect_open, &keys) : rc;
+    struct open_keys keys = {0};
+    int rc = store_each_bytes(self->store, self->open, span_of(NULL, 0), collect_open, &keys);
     rc = rc == 0 ? visit_open(self, &keys, visit, context) : rc;
     free(keys.ids);
     free(keys.heights);

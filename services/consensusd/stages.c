@@ -7,7 +7,6 @@
  * executord is away, resuming or live. Whenever its epoch is new, it is told the committed blocks above its durable
  * height, with bodies, and then the core asks its checks again.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +93,20 @@ static struct job *job_new(struct consensusd *self, enum job_kind kind)
     }
     log_error("jobs.full", "count=%d", JOBS_MAX);
     return NULL;
+}
+
+/* The next question gets a number of its own. */
+static void job_move(struct job *job, enum job_stage stage)
+{
+    job->stage = stage;
+    job->asked_ms = 0;
+}
+
+/* Are the bodies of the block to be checked in the cache? Those of one without transactions always are. */
+static bool bodies_at_hand(const struct consensusd *self, const struct job *job)
+{
+    const struct block_cache_entry *entry = block_cache_find(self->cache, &job->block_id);
+    return (entry ? entry->body_count : 0) == job->header.tx_count;
 }
 
 static struct job *job_by_request(struct consensusd *self, enum job_kind kind, uint64_t request)
@@ -265,7 +278,6 @@ static void ask_check(struct consensusd *self, const struct job *job)
 {
     const struct block_cache_entry *entry = block_cache_find(self->cache, &job->block_id);
     size_t count = entry ? entry->body_count : 0;
-    assert(count == job->header.tx_count);
     execution_pb frame;
     execution_frame(&frame);
     Cybermesh__Execution__V1__Check check;
@@ -341,14 +353,18 @@ static void ask_height(struct consensusd *self)
 
 /* --- a job's way -------------------------------------------------------------------------------------------------- */
 
-/* Ask the question that the job's stage is about, under a new number. */
+/* Ask the question that the job's stage is about. Sent again it keeps its number, so that the answer to any of its
+ * copies counts: else an answer that takes longer than RESEND_MS would never do. */
 static void job_ask(struct consensusd *self, struct job *job)
 {
     if (job->stage == JOB_EXECUTE && self->executor != EXECUTOR_LIVE) {
         job->asked_ms = 0;
         return;
     }
-    job->request = ++self->request_last;
+    if (job->stage == JOB_EXECUTE && job->kind == JOB_CHECK && !bodies_at_hand(self, job))
+        job_move(job, JOB_POOL);
+    if (job->asked_ms == 0)
+        job->request = ++self->request_last;
     job->asked_ms = loop_now_ms();
     if (job->stage == JOB_POOL) {
         if (job->kind == JOB_CHECK)
@@ -411,7 +427,7 @@ void stages_check(struct consensusd *self, const struct consensus_check *check)
     job->header = check->header;
     job->block_id = check->block_id;
     uint32_t count = check->header.tx_count;
-    bool have = count == 0 || block_cache_find(self->cache, &check->block_id) != NULL;
+    bool have = bodies_at_hand(self, job);
     if (count > 0) {
         job->tx_ids = malloc(count * sizeof job->tx_ids[0]);
         if (!job->tx_ids) {
@@ -455,7 +471,7 @@ void stages_bodies_arrived(struct consensusd *self, const struct hash *block_id)
     struct job *job = job_of_block(self, block_id);
     if (!job || job->stage != JOB_POOL || !block_cache_find(self->cache, block_id))
         return;
-    job->stage = JOB_EXECUTE;
+    job_move(job, JOB_EXECUTE);
     job_ask(self, job);
 }
 
@@ -466,7 +482,9 @@ void stages_commit(struct consensusd *self, const struct consensus_commit *commi
     struct block_cache_entry *entry = block_cache_find(self->cache, &commit->block_id);
     static const struct span none[1];
     const struct span *bodies = entry && entry->stored ? NULL : entry ? entry->bodies : none;
-    int rc = safety_store_commit(self->store, commit, bodies, entry ? entry->body_count : 0);
+    size_t body_count = entry ? entry->body_count : 0;
+    int rc = body_count == commit->header.tx_count ? safety_store_commit(self->store, commit, bodies, body_count)
+                                                   : ERR_NOT_FOUND; /* it was executed, so its bodies were here */
     if (rc < 0) {
         consensusd_stop(self, rc, "store a committed block");
         return;
@@ -573,7 +591,7 @@ static bool on_batch(struct consensusd *self, pool_pb *frame)
         job_end(job);
         return false;
     }
-    job->stage = JOB_EXECUTE;
+    job_move(job, JOB_EXECUTE);
     job_ask(self, job);
     return true;
 }
@@ -594,7 +612,7 @@ static void on_resolved(struct consensusd *self, const Cybermesh__Pool__V1__Reso
         log_warn("cache.full", "height=%llu", (unsigned long long)job->header.height);
         return;
     }
-    job->stage = JOB_EXECUTE;
+    job_move(job, JOB_EXECUTE);
     job_ask(self, job);
 }
 
@@ -678,23 +696,53 @@ static void on_built(struct consensusd *self, const Cybermesh__Execution__V1__Bu
         self->executor_known = false;
 }
 
+enum verdict { VERDICT_NONE, VERDICT_OK, VERDICT_REFUSED };
+
+/* Is it on the way to the highest certificate? */
+static bool is_certified(const struct consensusd *self, const struct job *job)
+{
+    struct consensus_certified found;
+    if (consensus_certified(self->core, job->header.height, &found, 1) == 0)
+        return false;
+    struct hash id = block_id(&found.header);
+    return hash_equal(&id, &job->block_id);
+}
+
+/* executord may be ahead: it was told of commits that this store lost in a crash, since they were not synced. Then it
+ * has a block at that height already and does not execute it again (STATUS_CONFLICT). What a quorum has certified was
+ * executed by a quorum; anything else at that height gets no verdict. */
+static enum verdict verdict_of(struct consensusd *self, const struct job *job, Cybermesh__Execution__V1__Status status)
+{
+    switch (status) {
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK:
+        return VERDICT_OK;
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_CONFLICT:
+        return is_certified(self, job) ? VERDICT_OK : VERDICT_NONE;
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT:
+        self->executor_known = false; /* begin again from its height, which is asked every RESEND_MS */
+        return VERDICT_NONE;
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_TX:
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_ROOT:
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
+        return VERDICT_REFUSED;
+    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNSPECIFIED:
+    case _CYBERMESH__EXECUTION__V1__STATUS_IS_INT_SIZE:
+        break;
+    }
+    return VERDICT_NONE;
+}
+
 static void on_checked(struct consensusd *self, const Cybermesh__Execution__V1__Checked *checked)
 {
     struct job *job = job_by_request(self, JOB_CHECK, checked->request);
     if (!job || job->stage != JOB_EXECUTE)
         return;
-    bool no_verdict = checked->status == CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT ||
-                      checked->status == CYBERMESH__EXECUTION__V1__STATUS__STATUS_CONFLICT;
-    if (no_verdict) {
-        /* executord is elsewhere than we think: begin again from its height. */
-        self->executor_known = false;
-        job->asked_ms = 0;
-        ask_height(self);
-        return;
-    }
+    enum verdict verdict = verdict_of(self, job, checked->status);
+    if (verdict == VERDICT_NONE)
+        return; /* asked again after RESEND_MS */
     struct consensus_event event = {.type = CONSENSUS_CHECKED};
     event.u.checked.block_id = job->block_id;
-    event.u.checked.ok = checked->status == CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
+    event.u.checked.ok = verdict == VERDICT_OK;
     if (!event.u.checked.ok)
         log_error("block.refused", "height=%llu id=%s status=%d index=%u reason=%s",
                   (unsigned long long)job->header.height, LOG_HASH(&job->block_id), (int)checked->status,
@@ -723,7 +771,6 @@ static void on_committed(struct consensusd *self, const Cybermesh__Execution__V1
         log_warn("commit.refused", "height=%llu status=%d", (unsigned long long)committed->height,
                  (int)committed->status);
         self->executor_known = false;
-        ask_height(self);
         return;
     }
     if (committed->height > self->executor_height)
