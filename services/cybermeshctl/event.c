@@ -51,7 +51,7 @@ static char *make_content(const struct event_options *options, const char *id)
     }
     text[used] = '\0';
     if (options->kind != TX_EVIDENCE)
-        strcpy(text + used, "\"}");
+        memcpy(text + used, "\"}", sizeof "\"}");
     return text;
 }
 

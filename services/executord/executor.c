@@ -457,7 +457,7 @@ int executor_prepare(struct executor *self, const struct executor_block *block, 
 /* The version becomes the last committed one. */
 static void append_committed(struct executor *self, struct version *version)
 {
-    assert(version->header.height == self->height + 1);
+    assert(version && version->header.height == self->height + 1);
     version_forget_content(committed_at(self, self->height), self->slab);
     struct version **place = &self->committed[version->header.height % self->retain_versions];
     version_destroy(place, self->slab);

@@ -137,6 +137,7 @@ static enum wire_type wire_type_of(enum field_type type)
 static int read_field(struct tx_fields *out, struct event_codec_room *room, const struct field *known,
                       const struct wire_field *field, const char **why)
 {
+    static_assert(sizeof(double) == sizeof(uint64_t), "a double has 8 bytes");
     if (field->type != wire_type_of(known->type))
         return refuse(why, "wrong wire type");
     uint8_t *at = (uint8_t *)out + known->offset;
@@ -150,7 +151,6 @@ static int read_field(struct tx_fields *out, struct event_codec_room *room, cons
         break;
     case FIELD_I64:
     case FIELD_DOUBLE:
-        static_assert(sizeof(double) == sizeof(uint64_t), "a double has 8 bytes");
         memcpy(at, &field->value, sizeof field->value);
         break;
     case FIELD_REF:

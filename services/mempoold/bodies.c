@@ -274,6 +274,7 @@ void bodies_release(struct bodies *self, struct body *body, uint64_t now_ms)
 
 void bodies_forget(struct bodies *self, struct body *body)
 {
+    assert(body);
     if (body->state == BODY_RECENT)
         recent_end(self, body);
     else
