@@ -265,33 +265,38 @@ static void epoch_take(struct pending *self, uint64_t epoch, uint64_t now_ms)
     self->epoch = epoch;
 }
 
+static void tx_settle(struct pending *self, struct tx *tx, enum pending_verdict verdict, uint64_t now_ms)
+{
+    switch (verdict) {
+    case PENDING_POOLED:
+    case PENDING_DUPLICATE:
+        move(self, tx, WAITING, now_ms);
+        break;
+    case PENDING_RATE:
+    case PENDING_BAD:
+        move(self, tx, LATER, now_ms);
+        break;
+    case PENDING_FULL: /* all of them together, see below */
+    case PENDING_VERDICT_COUNT:
+        break;
+    }
+}
+
 /* Returns whether there was no room for one. */
 static bool batch_settle(struct pending *self, uint64_t now_ms, const struct pending_verdicts *verdicts,
                          struct hash *bad, int *bad_count)
 {
-    bool full = false;
-    for (uint32_t i = self->batch_count; i > 0; i--) { /* backwards: what goes to the front keeps its order */
-        struct tx *tx = self->batch_txs[i - 1];
-        if (!tx)
-            continue;
-        switch (verdicts->verdicts[i - 1]) {
-        case PENDING_POOLED:
-        case PENDING_DUPLICATE:
-            move(self, tx, WAITING, now_ms);
-            break;
-        case PENDING_FULL:
-            full = true;
-            move_to_front(self, tx);
-            break;
-        case PENDING_BAD:
+    for (uint32_t i = 0; i < self->batch_count; i++) {
+        struct tx *tx = self->batch_txs[i];
+        if (tx && verdicts->verdicts[i] == PENDING_BAD)
             bad[(*bad_count)++] = tx->id;
-            move(self, tx, LATER, now_ms);
-            break;
-        case PENDING_RATE:
-        case PENDING_VERDICT_COUNT:
-            move(self, tx, LATER, now_ms);
-            break;
-        }
+        if (tx)
+            tx_settle(self, tx, verdicts->verdicts[i], now_ms);
+    }
+    bool full = self->lists[SENT].count > 0;
+    for (uint32_t i = self->batch_count; i > 0; i--) { /* backwards: at the front of the queue, in the old order */
+        if (self->batch_txs[i - 1])
+            move_to_front(self, self->batch_txs[i - 1]);
     }
     self->batch_count = 0;
     return full;
