@@ -9,7 +9,6 @@
 #include "common/base/hex.h"
 #include "common/base/merkle.h"
 #include "proto/proof.pb-c.h"
-#include "proto/query.pb-c.h"
 #include "proto/record.pb-c.h"
 
 enum { REPUTATION_PPM_START = 1000000 };
@@ -37,6 +36,14 @@ json_t *answers_base64(struct span bytes)
     json_t *value = json_string(text);
     free(text);
     return value;
+}
+
+json_t *answers_append_take(json_t *list, json_t *item)
+{
+    if (list && json_array_append_new(list, item) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 static json_t *text_of(struct span text)
@@ -108,26 +115,33 @@ json_t *answers_anomaly(const struct answers_anomaly *anomaly)
                      json_integer(anomaly->timestamp), "tx_hash", answers_hex(anomaly->tx_id));
 }
 
+static json_t *commit_signature(const Cybermesh__Proof__V1__Signature *signature)
+{
+    return json_pack("{s:o, s:o}", "validator", number(signature->validator), "signature",
+                     answers_hex(span_of(signature->signature.data, signature->signature.len)));
+}
+
+static json_t *quorum_certificate(const Cybermesh__Proof__V1__Qc *qc)
+{
+    json_t *signatures = json_array();
+    for (size_t i = 0; i < qc->n_signatures; i++)
+        signatures = answers_append_take(signatures, commit_signature(qc->signatures[i]));
+    return json_pack("{s:o, s:o, s:o, s:o}", "view", number(qc->view), "height", number(qc->height), "block_id",
+                     answers_hex(span_of(qc->block_id.data, qc->block_id.len)), "signatures", signatures);
+}
+
 json_t *answers_commit_proof(struct span proof)
 {
     Cybermesh__Proof__V1__CommitProof *pb = cybermesh__proof__v1__commit_proof__unpack(NULL, proof.size, proof.data);
-    if (!pb)
-        return NULL;
-    json_t *headers = json_array(), *signatures = json_array(), *value = NULL;
-    for (size_t i = 0; i < pb->n_headers; i++)
-        json_array_append_new(headers, answers_hex(span_of(pb->headers[i].data, pb->headers[i].len)));
-    for (size_t i = 0; pb->qc && i < pb->qc->n_signatures; i++) {
-        const Cybermesh__Proof__V1__Signature *each = pb->qc->signatures[i];
-        json_array_append_new(signatures, json_pack("{s:o, s:o}", "validator", number(each->validator), "signature",
-                                                    answers_hex(span_of(each->signature.data, each->signature.len))));
+    json_t *value = NULL;
+    if (pb && pb->qc) {
+        json_t *headers = json_array();
+        for (size_t i = 0; i < pb->n_headers; i++)
+            headers = answers_append_take(headers, answers_hex(span_of(pb->headers[i].data, pb->headers[i].len)));
+        value = json_pack("{s:o, s:o}", "headers", headers, "qc", quorum_certificate(pb->qc));
     }
-    if (pb->qc)
-        value = json_pack("{s:O, s:{s:o, s:o, s:o, s:O}}", "headers", headers, "qc", "view", number(pb->qc->view),
-                          "height", number(pb->qc->height), "block_id",
-                          answers_hex(span_of(pb->qc->block_id.data, pb->qc->block_id.len)), "signatures", signatures);
-    json_decref(headers);
-    json_decref(signatures);
-    cybermesh__proof__v1__commit_proof__free_unpacked(pb, NULL);
+    if (pb)
+        cybermesh__proof__v1__commit_proof__free_unpacked(pb, NULL);
     return value;
 }
 
@@ -141,7 +155,7 @@ static json_t *path_of(const struct hash *items, size_t count, size_t index)
     free(scratch);
     json_t *list = json_array();
     for (size_t i = 0; i < size; i++)
-        json_array_append_new(list, answers_hex(span_of(path[i].bytes, HASH_BYTES)));
+        list = answers_append_take(list, answers_hex(span_of(path[i].bytes, HASH_BYTES)));
     return list;
 }
 
@@ -164,7 +178,7 @@ static json_t *state_proof(const Cybermesh__Query__V1__State *state, const char 
 {
     json_t *siblings = json_array();
     for (size_t i = 0; i < state->n_siblings; i++)
-        json_array_append_new(siblings, answers_hex(span_of(state->siblings[i].data, state->siblings[i].len)));
+        siblings = answers_append_take(siblings, answers_hex(span_of(state->siblings[i].data, state->siblings[i].len)));
     json_t *leaf =
         state->has_leaf
             ? json_pack("{s:o, s:o}", "key_hash",
@@ -176,41 +190,29 @@ static json_t *state_proof(const Cybermesh__Query__V1__State *state, const char 
                      answers_commit_proof(span_of(state->proof.data, state->proof.len)));
 }
 
-static json_t *state_answer(const Cybermesh__Query__V1__State *state, const char *key, bool with_proof,
-                            int *http_status, const char **why)
+static int not_there(const char **why, const char *text)
 {
-    if (state->status == CYBERMESH__QUERY__V1__STATE_STATUS__STATE_HEIGHT_UNKNOWN) {
-        *http_status = 404;
-        *why = "that height is not committed yet";
-        return NULL;
-    }
-    if (state->status != CYBERMESH__QUERY__V1__STATE_STATUS__STATE_OK) {
-        *http_status = 404;
-        *why = "the state at that height is not kept any more";
-        return NULL;
-    }
-    if (!with_proof)
-        return json_pack("{s:s, s:o, s:o}", "key", key, "height", number(state->height), "value", state_value(state));
-    if (state->proof.len == 0) {
-        *http_status = 404;
-        *why = "the genesis block has no commit proof; ask again after the first block";
-        return NULL;
-    }
-    return state_proof(state, key);
+    *why = text;
+    return 404;
 }
 
-json_t *answers_state(struct span frame, const char *key, bool with_proof, int *http_status, const char **why)
+int answers_state(const Cybermesh__Query__V1__State *state, const char *key, bool with_proof, json_t **out,
+                  const char **why)
 {
-    Cybermesh__Query__V1__QueryFrame *pb = cybermesh__query__v1__query_frame__unpack(NULL, frame.size, frame.data);
+    if (state->status == CYBERMESH__QUERY__V1__STATE_STATUS__STATE_HEIGHT_UNKNOWN)
+        return not_there(why, "that height is not committed yet");
+    if (state->status == CYBERMESH__QUERY__V1__STATE_STATUS__STATE_HEIGHT_NOT_RETAINED)
+        return not_there(why, "the state at that height is not kept any more");
+    if (with_proof && state->proof.len == 0 && state->height == 0)
+        return not_there(why, "the genesis block has no commit proof; ask for a height from 1 on");
     json_t *value = NULL;
-    *http_status = 200;
-    if (pb && pb->body_case == CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATE)
-        value = state_answer(pb->state, key, with_proof, http_status, why);
-    if (!value && *http_status == 200)
-        *http_status = 500;
-    if (pb)
-        cybermesh__query__v1__query_frame__free_unpacked(pb, NULL);
-    return value;
+    if (state->status == CYBERMESH__QUERY__V1__STATE_STATUS__STATE_OK)
+        value = with_proof ? state_proof(state, key)
+                           : json_pack("{s:s, s:o, s:o}", "key", key, "height", number(state->height), "value",
+                                       state_value(state));
+    *why = "the answer of executord cannot be used";
+    *out = value;
+    return value ? 200 : 500;
 }
 
 json_t *answers_state_root(struct span root, uint64_t height)

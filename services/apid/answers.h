@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/attr.h"
 #include "common/base/hash.h"
 #include "common/base/span.h"
 #include "common/edge/json.h"
+#include "proto/query.pb-c.h"
 
 struct answers_block {
     uint64_t height, view, timestamp_ms, size_bytes;
@@ -39,6 +41,9 @@ struct answers_anomaly {
     int64_t timestamp;
 };
 
+/* The list with one item more; NULL, and both ended, when either is NULL. */
+json_t *answers_append_take(json_t *list, json_t *item);
+
 json_t *answers_hex(struct span bytes);
 json_t *answers_base64(struct span bytes);
 json_t *answers_block(const struct answers_block *block);
@@ -61,12 +66,13 @@ struct answers_transaction_proof {
 };
 json_t *answers_transaction_proof(const struct answers_transaction_proof *proof);
 
-/* An answer of executord (QueryFrame with State). with_proof: the state proof, else key, height and value alone.
- * *http_status is 200, 404 (with *why) or 500. */
-json_t *answers_state(struct span frame, const char *key, bool with_proof, int *http_status, const char **why);
+/* An answer of executord, read by query_codec_read(). with_proof: the state proof, else key, height and value alone.
+ * Returns 200 (*out is the caller's), 404 or 500 (*why, a constant text, says what is wrong). */
+MUST_USE int answers_state(const Cybermesh__Query__V1__State *state, const char *key, bool with_proof, json_t **out,
+                           const char **why);
 
 /* {"root", "height"} of a block. */
 json_t *answers_state_root(struct span root, uint64_t height);
 
-/* RFC 9457. */
+/* RFC 9457; status is one of docs/protocol.md, section 15. */
 json_t *answers_problem(int status, const char *detail);

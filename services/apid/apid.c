@@ -2,6 +2,7 @@
 #include "services/apid/apid.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <sodium.h>
@@ -15,6 +16,7 @@
 #include "services/apid/database.h"
 #include "services/apid/http.h"
 #include "services/apid/query_client.h"
+#include "services/apid/watch.h"
 
 enum { BEAT_MS = 1000, QUEUE_COUNT_MAX = 256, FRAME_BYTES_MAX = 4 << 20 };
 
@@ -28,6 +30,7 @@ struct apid {
     struct metrics *metrics;
     struct admin *admin;
     struct database *database;
+    struct watch *watch;
     struct query_client *query;
     struct http *http;
 };
@@ -38,7 +41,7 @@ static void beat(void *context)
     admin_beat(self->admin);
     query_client_tick(self->query);
     int64_t height = -1;
-    int rc = database_height(self->database, &height);
+    int rc = watch_height(self->watch, &height);
     admin_ready_set(self->admin, CONDITION_DATABASE, rc == 0, rc == 0 ? NULL : err_text(rc));
     bool executord = query_client_is_connected(self->query);
     admin_ready_set(self->admin, CONDITION_EXECUTORD, executord, executord ? NULL : "no answer");
@@ -58,36 +61,59 @@ static int open_admin(struct apid *self)
     return rc == 0 ? admin_new(&self->admin, &options) : rc;
 }
 
+/* What the stages tell of themselves stands in our /status as <stage>.<name>. */
+static void on_status(void *context, enum query_client_stage stage, const char *name, const char *value)
+{
+    static const char *const prefixes[QUERY_CLIENT_STAGES] = {"executord", "consensusd", "mempoold"};
+    struct apid *self = context;
+    char member[ADMIN_NAME_BYTES_MAX];
+    snprintf(member, sizeof member, "%s.%s", prefixes[stage], name);
+    admin_status_set_text(self->admin, member, value);
+}
+
+static struct bus_options arrow(const char *name, const char *endpoint, const struct config_hex32 *key)
+{
+    return (struct bus_options){.name = name,
+                                .endpoint = endpoint,
+                                .server_public = key->bytes,
+                                .frame_bytes_max = FRAME_BYTES_MAX,
+                                .queue_count_max = QUEUE_COUNT_MAX};
+}
+
 static int open_query(struct apid *self)
 {
     int rc = bus_new(&self->bus);
     if (rc < 0)
         return rc;
     uint8_t secret[KEYFILE_KEY_BYTES];
-    const char *path = self->config->common.stage_curve_key_file;
+    const struct apid_config *config = self->config;
+    const char *path = config->common.stage_curve_key_file;
     rc = path ? keyfile_read(path, secret) : 0;
     if (rc < 0) {
         log_error("keyfile.unreadable", "path=%s", LOG_QUOTE_TEXT(path));
         return log_failure(rc, "read STAGE_CURVE_KEY_FILE");
     }
-    struct bus_options options = {.name = "query",
-                                  .endpoint = self->config->executord_endpoint,
-                                  .curve_secret = path ? secret : NULL,
-                                  .server_public = self->config->executord_key.bytes,
-                                  .frame_bytes_max = FRAME_BYTES_MAX,
-                                  .queue_count_max = QUEUE_COUNT_MAX};
-    rc = query_client_new(&self->query, self->loop, self->bus, &options);
+    struct query_client_options options = {.loop = self->loop, .bus = self->bus, .status = on_status, .context = self};
+    options.stages[QUERY_CLIENT_EXECUTORD] =
+        arrow("query_executord", config->executord_endpoint, &config->executord_key);
+    options.stages[QUERY_CLIENT_CONSENSUSD] =
+        arrow("query_consensusd", config->consensusd_endpoint, &config->consensusd_key);
+    options.stages[QUERY_CLIENT_MEMPOOLD] = arrow("query_mempoold", config->mempoold_endpoint, &config->mempoold_key);
+    for (size_t i = 0; i < QUERY_CLIENT_STAGES; i++)
+        options.stages[i].curve_secret = path ? secret : NULL;
+    rc = query_client_new(&self->query, &options);
     sodium_memzero(secret, sizeof secret);
     return rc;
 }
 
 static int open_database(struct apid *self)
 {
-    /* One more than the threads: the loop looks at the height. */
+    /* One more than the threads: the watch has its own. */
     struct database_options options = {.dsn = self->config->db_dsn,
                                        .password_file = self->config->db_password_file,
                                        .connection_count = (uint32_t)self->config->threads + 1};
-    return database_new(&self->database, &options);
+    int rc = database_new(&self->database, &options);
+    return rc == 0 ? watch_new(&self->watch, self->database) : rc;
 }
 
 static int open_http(struct apid *self)
@@ -124,6 +150,7 @@ void apid_destroy(struct apid **self)
     if (!self || !*self)
         return;
     http_destroy(&(*self)->http);
+    watch_destroy(&(*self)->watch);
     query_client_destroy(&(*self)->query);
     database_destroy(&(*self)->database);
     bus_destroy(&(*self)->bus);

@@ -7,10 +7,17 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/edge/loop.h"
 #include "common/edge/pg.h"
 #include "services/apid/answers.h"
 
-enum { STATEMENT_TIMEOUT_MS = 5000, CONNECTIONS_MAX = 256 };
+enum {
+    CONNECT_TIMEOUT_S = 2,
+    STATEMENT_TIMEOUT_MS = 5000,
+    REPLY_TIMEOUT_MS = 6000, /* a server that says nothing at all */
+    CONNECT_PAUSE_MS = 500,  /* after a failed connect: nobody tries, requests fail at once */
+    CONNECTIONS_MAX = 257,   /* API_THREADS_MAX and the watch */
+};
 
 struct database {
     struct database_options options;
@@ -19,6 +26,7 @@ struct database {
     struct pg *idle[CONNECTIONS_MAX];
     uint32_t idle_count;
     uint32_t open_count; /* idle or in use */
+    uint64_t connect_ms; /* not before */
 };
 
 #define BLOCK_COLUMNS                                                                                                  \
@@ -49,47 +57,79 @@ static const struct pg_statement anomaly_latest = {
     "anomaly_latest", "SELECT id, type, source, status, producer, tx_id, severity, confidence_ppm, height, ts FROM "
                       "anomalies ORDER BY height DESC, idx DESC LIMIT $1"};
 
-/* The pool. */
+/* --- the pool ----------------------------------------------------------------------------------------------------- */
 
-static int take(struct database *self, struct pg **out)
+/* An idle connection, or the right to open one (*out NULL). Returns 0 or ERR_PEER_GONE. */
+static int take_idle(struct database *self, struct pg **out)
 {
+    int rc = 0;
     pthread_mutex_lock(&self->lock);
     while (self->idle_count == 0 && self->open_count >= self->options.connection_count)
         pthread_cond_wait(&self->freed, &self->lock);
-    struct pg *pg = self->idle_count > 0 ? self->idle[--self->idle_count] : NULL;
-    self->open_count += pg ? 0 : 1;
+    *out = self->idle_count > 0 ? self->idle[--self->idle_count] : NULL;
+    if (!*out && loop_now_ms() < self->connect_ms)
+        rc = ERR_PEER_GONE;
+    else if (!*out)
+        self->open_count++;
     pthread_mutex_unlock(&self->lock);
-    if (pg) {
-        *out = pg;
-        return 0;
-    }
+    return rc;
+}
+
+static int connect_reader(struct database *self, struct pg **out)
+{
     struct pg_options options = {.dsn = self->options.dsn,
                                  .password_file = self->options.password_file,
                                  .application_name = "apid",
-                                 .connect_timeout_s = 2,
+                                 .connect_timeout_s = CONNECT_TIMEOUT_S,
+                                 .reply_timeout_ms = REPLY_TIMEOUT_MS,
                                  .statement_timeout_ms = STATEMENT_TIMEOUT_MS};
-    int rc = pg_connect(out, &options);
-    if (rc == 0)
+    CLEANUP(pg_destroy) struct pg *pg = NULL;
+    int rc = pg_connect(&pg, &options);
+    rc = rc == 0 ? pg_command(pg, "read_only", "SET default_transaction_read_only = on") : rc;
+    if (rc != 0)
+        return rc > 0 ? ERR_PEER_GONE : rc;
+    *out = TAKE(pg);
+    return 0;
+}
+
+static int take(struct database *self, struct pg **out)
+{
+    struct pg *pg = NULL;
+    int rc = take_idle(self, &pg);
+    if (rc < 0)
+        return rc;
+    rc = pg ? 0 : connect_reader(self, &pg);
+    if (rc == 0) {
+        *out = pg;
         return 0;
+    }
     pthread_mutex_lock(&self->lock);
     self->open_count--;
+    self->connect_ms = loop_now_ms() + CONNECT_PAUSE_MS;
     pthread_cond_signal(&self->freed);
     pthread_mutex_unlock(&self->lock);
     return rc;
 }
 
-static void give_back(struct database *self, struct pg *pg)
+/* A connection that broke takes the idle ones with it: the server has most likely restarted, and each of them would
+ * cost a request. */
+static void give_back_take(struct database *self, struct pg *pg)
 {
-    bool lost = pg_is_lost(pg);
-    if (lost)
-        pg_destroy(&pg);
+    struct pg *gone[CONNECTIONS_MAX];
+    uint32_t gone_count = 0;
     pthread_mutex_lock(&self->lock);
-    if (lost)
-        self->open_count--;
-    else
+    if (pg_is_lost(pg)) {
+        gone[gone_count++] = pg;
+        while (self->idle_count > 0)
+            gone[gone_count++] = self->idle[--self->idle_count];
+        self->open_count -= gone_count;
+    } else {
         self->idle[self->idle_count++] = pg;
-    pthread_cond_signal(&self->freed);
+    }
+    pthread_cond_broadcast(&self->freed);
     pthread_mutex_unlock(&self->lock);
+    for (uint32_t i = 0; i < gone_count; i++)
+        pg_destroy(&gone[i]);
 }
 
 /* One read. A connection that broke while it was idle is replaced once. */
@@ -103,7 +143,7 @@ static int read_rows(struct database *self, const struct pg_statement *statement
         if (rc < 0)
             return rc;
         rc = pg_exec(pg, statement, params, out);
-        give_back(self, pg);
+        give_back_take(self, pg);
     }
     return rc > 0 ? ERR_PEER_GONE : rc;
 }
@@ -126,7 +166,7 @@ static int read_by_id(struct database *self, const struct pg_statement *statemen
     return read_rows(self, statement, &params, out);
 }
 
-/* Rows to JSON. */
+/* --- rows to JSON ------------------------------------------------------------------------------------------------- */
 
 static uint64_t number_at(const struct pg_result *rows, uint32_t row, uint32_t column)
 {
@@ -187,7 +227,7 @@ static json_t *list_of(const struct pg_result *rows, json_t *(*item_of)(const st
 {
     json_t *list = json_array();
     for (uint32_t i = 0; list && i < pg_result_rows(rows); i++)
-        json_array_append_new(list, item_of(rows, i));
+        list = answers_append_take(list, item_of(rows, i));
     return list;
 }
 
@@ -214,7 +254,7 @@ int database_height(struct database *self, int64_t *out)
     return rc;
 }
 
-/* The routes. */
+/* --- the routes --------------------------------------------------------------------------------------------------- */
 
 static int answer_block(struct database *self, const struct route_request *request, json_t **out, const char **why)
 {
@@ -263,7 +303,7 @@ static int answer_block_proof(struct database *self, const struct route_request 
         return not_found(why, "no such block; the height is not committed yet");
     struct span proof = pg_result_span(rows, 0, 0);
     if (proof.size == 0)
-        return not_found(why, "the genesis block needs no proof: the genesis file is it");
+        return not_found(why, "the genesis block has no commit proof: it is trusted as the genesis file is");
     return done(out, answers_commit_proof(proof));
 }
 

@@ -2,6 +2,8 @@
  *
  * Not pure: libpq. Ownership: returned JSON is the caller's. Threads: every function but new and destroy may be called
  * from any thread; a call waits when all connections are in use.
+ *
+ * Connections are read only and made when they are needed. After a failed attempt calls fail at once for a while.
  */
 #pragma once
 
@@ -10,7 +12,7 @@
 
 #include "common/base/attr.h"
 #include "common/edge/json.h"
-#include "services/apid/routes.h"
+#include "services/apid/route.h"
 
 struct database; /* opaque */
 

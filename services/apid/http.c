@@ -10,19 +10,30 @@
 #include <string.h>
 
 #include <civetweb.h>
+#include <sodium.h>
 
 #include "common/base/err.h"
+#include "common/base/hex.h"
 #include "common/edge/log.h"
 #include "common/edge/loop.h"
 #include "services/apid/answers.h"
-#include "services/apid/routes.h"
+#include "services/apid/request.h"
+#include "services/apid/route.h"
 
-enum { REQUEST_BYTES_MAX = 16384, REQUEST_MS_MAX = 10000, HEADERS_MAX = 64, ETAG_BYTES = 96 };
+enum {
+    REQUEST_BYTES_MAX = 16384, /* request line and headers */
+    REQUEST_MS_MAX = 5000,     /* to receive a request */
+    ETAG_BYTES = 16,
+    ETAG_TEXT_BYTES = 2 * ETAG_BYTES + 1,
+    CACHE_TEXT_BYTES = 160,
+    REAL_DIGITS = 9, /* of a confidence, which has six after the point */
+};
 
 struct http {
     struct http_options options;
     struct mg_context *server;
     atomic_uint_fast64_t request_last;
+    atomic_int_fast64_t in_flight;
     uint64_t started_ms;
 };
 
@@ -30,7 +41,8 @@ struct http {
 struct exchange {
     struct http *http;
     struct mg_connection *connection;
-    const struct mg_request_info *info;
+    const struct mg_request_info *info; /* NULL: there is no request that could be read */
+    const char *method;
     struct route_request request;
     bool routed;
     uint64_t id;
@@ -48,12 +60,15 @@ const struct metric http_metrics[HTTP_METRIC_COUNT] = {
                               .label_values = route_names,
                               .label_count = ROUTE_COUNT,
                               .help = "Requests with a known path."},
-    [HTTP_METRIC_FAILURES] = {.name = "cybermesh_apid_answers_total",
-                              .kind = METRIC_COUNTER,
-                              .label = "status",
-                              .label_values = class_names,
-                              .label_count = ARRAY_COUNT(class_names),
-                              .help = "Answers by class of status."},
+    [HTTP_METRIC_ANSWERS] = {.name = "cybermesh_apid_answers_total",
+                             .kind = METRIC_COUNTER,
+                             .label = "status",
+                             .label_values = class_names,
+                             .label_count = ARRAY_COUNT(class_names),
+                             .help = "Answers by class of status."},
+    [HTTP_METRIC_IN_FLIGHT] = {.name = "cybermesh_apid_requests_in_flight",
+                               .kind = METRIC_GAUGE,
+                               .help = "Requests being answered now."},
     [HTTP_METRIC_TIME] = {.name = "cybermesh_apid_request_seconds",
                           .kind = METRIC_HISTOGRAM,
                           .scale = 1000000,
@@ -91,24 +106,26 @@ struct reply {
 
 static void send_reply(struct exchange *exchange, const struct reply *reply)
 {
-    char cache[ETAG_BYTES + 96];
+    char cache[CACHE_TEXT_BYTES];
+    char content[CACHE_TEXT_BYTES] = ""; /* 304 has none: its length would be that of the answer it stands for */
     if (reply->etag)
         snprintf(cache, sizeof cache, "ETag: \"%s\"\r\nCache-Control: public, max-age=31536000, immutable\r\n",
                  reply->etag);
     else
         snprintf(cache, sizeof cache, "Cache-Control: no-store\r\n");
+    if (reply->status != 304)
+        snprintf(content, sizeof content, "Content-Type: %s\r\nContent-Length: %zu\r\n", reply->type, reply->body.size);
     mg_printf(exchange->connection,
-              "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s"
-              "X-Request-Id: %016" PRIx64 "\r\nX-Content-Type-Options: nosniff\r\n"
-              "Content-Security-Policy: default-src 'none'\r\nConnection: %s\r\n\r\n",
-              reply->status, reason_phrase(reply->status), reply->type, reply->body.size, cache,
-              reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", exchange->id,
-              reply->status == 200 || reply->status == 304 ? "keep-alive" : "close");
-    bool head = strcmp(exchange->info->request_method, "HEAD") == 0;
-    if (reply->body.size > 0 && !head)
+              "HTTP/1.1 %d %s\r\n%s%s%sX-Request-Id: %016" PRIx64 "\r\nX-Content-Type-Options: nosniff\r\n"
+              "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+              "Referrer-Policy: no-referrer\r\nConnection: close\r\n\r\n",
+              reply->status, reason_phrase(reply->status), content, cache,
+              reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", exchange->id);
+    bool has_body = reply->status != 304 && strcmp(exchange->method, "HEAD") != 0;
+    if (reply->body.size > 0 && has_body)
         mg_write(exchange->connection, reply->body.data, reply->body.size);
     exchange->status = reply->status;
-    exchange->size = reply->body.size;
+    exchange->size = has_body ? reply->body.size : 0;
 }
 
 static void send_problem(struct exchange *exchange, int status, const char *detail)
@@ -128,37 +145,33 @@ static bool is_immutable(enum route route)
            route == ROUTE_TRANSACTION_PROOF;
 }
 
-static void make_etag(char out[static ETAG_BYTES], struct span body)
+static void make_etag(char out[static ETAG_TEXT_BYTES], struct span body)
 {
     struct hash hash = hash_of(body);
-    for (size_t i = 0; i < 16; i++)
-        snprintf(out + 2 * i, 3, "%02x", hash.bytes[i]);
+    hex_encode(out, hash.bytes, ETAG_BYTES);
 }
 
 static void send_json_take(struct exchange *exchange, json_t *value)
 {
     CLEANUP(json_cleanup) json_t *owned = value;
-    char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+    char *text = owned ? json_dumps(owned, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
     if (!text) {
         send_problem(exchange, 500, "out of memory");
         return;
     }
-    char etag[ETAG_BYTES];
+    char etag[ETAG_TEXT_BYTES];
     struct reply reply = {.status = 200, .type = "application/json", .body = span_text(text)};
-    if (exchange->routed && is_immutable(exchange->request.route)) {
+    if (is_immutable(exchange->request.route)) {
         make_etag(etag, reply.body);
         reply.etag = etag;
-        const char *known = mg_get_header(exchange->connection, "If-None-Match");
-        if (known && strstr(known, etag)) {
+        if (request_knows(mg_get_header(exchange->connection, "If-None-Match"), etag))
             reply.status = 304;
-            reply.body = span_of(NULL, 0);
-        }
     }
     send_reply(exchange, &reply);
     free(text);
 }
 
-/* Answers. */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 static void answer_health(struct exchange *exchange)
 {
@@ -191,20 +204,18 @@ static void answer_metrics(struct exchange *exchange)
 static void answer_state(struct exchange *exchange)
 {
     const struct route_request *request = &exchange->request;
-    struct query_client_question question = {
+    struct query_codec_question question = {
         .key = request->key, .at_height = request->has_height, .height = request->height};
-    uint8_t *frame = NULL;
-    size_t size = 0;
-    int rc = query_client_state(exchange->http->options.query, &question, &frame, &size);
+    CLEANUP(query_codec_free) Cybermesh__Query__V1__QueryFrame *frame = NULL;
+    int rc = query_client_state(exchange->http->options.query, &question, &frame);
     if (rc < 0) {
         send_problem(exchange, 503, "executord does not answer; try again");
         return;
     }
-    int status = 200;
-    const char *why = "the answer of executord cannot be read";
-    json_t *value = answers_state(span_of(frame, size), request->key, request->proof, &status, &why);
-    free(frame);
-    if (value)
+    json_t *value = NULL;
+    const char *why = "";
+    int status = answers_state(frame->state, request->key, request->proof, &value, &why);
+    if (status == 200)
         send_json_take(exchange, value);
     else
         send_problem(exchange, status, why);
@@ -257,7 +268,7 @@ static void answer(struct exchange *exchange)
     }
 }
 
-/* What every request passes. */
+/* --- what every request passes ------------------------------------------------------------------------------------ */
 
 static size_t header_count(const struct mg_request_info *info, const char *name)
 {
@@ -267,36 +278,28 @@ static size_t header_count(const struct mg_request_info *info, const char *name)
     return count;
 }
 
-/* What makes a request ambiguous, or more than a question; NULL when it is fine. */
-static const char *fault_of(const struct mg_request_info *info)
+static int judge(const struct mg_request_info *info, const char **why)
 {
-    const char *version = info->http_version ? info->http_version : "";
-    size_t hosts = header_count(info, "Host");
-    if (info->num_headers >= HEADERS_MAX)
-        return "too many headers";
-    if (hosts > 1 || (hosts == 0 && strcmp(version, "1.0") != 0))
-        return "exactly one Host is required";
-    if (header_count(info, "Transfer-Encoding") > 0 || header_count(info, "Content-Length") > 1 ||
-        info->content_length > 0)
-        return "a request here has no body";
-    return NULL;
+    struct request_form form = {.method = info->request_method,
+                                .version = info->http_version ? info->http_version : "",
+                                .content_length = info->content_length,
+                                .header_count = (size_t)info->num_headers,
+                                .host_count = header_count(info, "Host"),
+                                .content_length_count = header_count(info, "Content-Length"),
+                                .transfer_encoding_count = header_count(info, "Transfer-Encoding")};
+    return request_judge(&form, why);
 }
 
 static void serve(struct exchange *exchange)
 {
-    const char *fault = fault_of(exchange->info);
-    if (fault) {
-        send_problem(exchange, 400, fault);
-        return;
-    }
-    const char *method = exchange->info->request_method;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        send_problem(exchange, 405, "only GET and HEAD are answered");
-        return;
-    }
     const char *why = "";
-    const char *path = exchange->info->request_uri ? exchange->info->request_uri : "";
-    int verdict = route_parse(&exchange->request, path, exchange->info->query_string, &why);
+    int status = judge(exchange->info, &why);
+    if (status != 0) {
+        send_problem(exchange, status, why);
+        return;
+    }
+    const char *uri = exchange->info->request_uri ? exchange->info->request_uri : "";
+    int verdict = route_parse(&exchange->request, uri, exchange->info->query_string, &why);
     if (verdict == ROUTE_NOT_FOUND) {
         send_problem(exchange, 404, "no such path; everything is under /api/v1");
     } else if (verdict != 0) {
@@ -307,33 +310,59 @@ static void serve(struct exchange *exchange)
     }
 }
 
-/* civetweb's callback: a result > 0 is the status of an answer that was sent. */
-static int on_request(struct mg_connection *connection)
+/* Path and parameters are left out: the route says enough, and what a client sends does not belong in a log. What asks
+ * again and again, how we are, is no event. */
+static void write_log(const struct exchange *exchange, uint64_t took_us)
 {
+    bool is_probe = exchange->routed && exchange->request.route <= ROUTE_METRICS;
+    enum log_level level = is_probe ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    if (log_enabled(level))
+        log_write(level, "http.answered", " id=%016" PRIx64 " method=%s route=%s status=%d bytes=%zu us=%" PRIu64,
+                  exchange->id, LOG_QUOTE_TEXT(exchange->method),
+                  exchange->routed ? route_names[exchange->request.route] : "-", exchange->status, exchange->size,
+                  took_us);
+}
+
+static struct exchange exchange_begin(struct mg_connection *connection)
+{
+    struct http *self = mg_get_user_data(mg_get_context(connection));
     const struct mg_request_info *info = mg_get_request_info(connection);
-    struct http *self = info->user_data;
     struct exchange exchange = {.http = self,
                                 .connection = connection,
                                 .info = info,
-                                .id = atomic_fetch_add(&self->request_last, 1) + 1,
+                                .method = info && info->request_method ? info->request_method : "-",
+                                .request = {.route = ROUTE_COUNT},
+                                .id = atomic_fetch_add(&self->request_last, 1),
                                 .start_us = loop_now_us()};
-    serve(&exchange);
-    uint64_t took_us = loop_now_us() - exchange.start_us;
+    metrics_set(self->options.metrics, HTTP_METRIC_IN_FLIGHT, atomic_fetch_add(&self->in_flight, 1) + 1);
+    return exchange;
+}
+
+static void exchange_end(struct exchange *exchange)
+{
+    struct http *self = exchange->http;
+    uint64_t took_us = loop_now_us() - exchange->start_us;
+    metrics_set(self->options.metrics, HTTP_METRIC_IN_FLIGHT, atomic_fetch_sub(&self->in_flight, 1) - 1);
     metrics_observe(self->options.metrics, HTTP_METRIC_TIME, took_us);
-    metrics_add_at(self->options.metrics, HTTP_METRIC_FAILURES, (size_t)exchange.status / 100, 1);
-    log_debug("request", "id=%016" PRIx64 " method=%s route=%s status=%d bytes=%zu us=%" PRIu64, exchange.id,
-              LOG_QUOTE_TEXT(info->request_method), exchange.routed ? route_names[exchange.request.route] : "-",
-              exchange.status, exchange.size, took_us);
+    metrics_add_at(self->options.metrics, HTTP_METRIC_ANSWERS, (size_t)exchange->status / 100, 1);
+    write_log(exchange, took_us);
+}
+
+/* civetweb's callback: a result > 0 is the status of an answer that was sent. */
+static int on_request(struct mg_connection *connection)
+{
+    struct exchange exchange = exchange_begin(connection);
+    serve(&exchange);
+    exchange_end(&exchange);
     return exchange.status;
 }
 
 /* civetweb's callback for what it refuses itself; 0: the answer was sent. */
 static int on_refused(struct mg_connection *connection, int status, const char *message)
 {
-    const struct mg_request_info *info = mg_get_request_info(connection);
-    static const struct mg_request_info nothing = {.request_method = "GET"};
-    struct exchange exchange = {.connection = connection, .info = info && info->request_method ? info : &nothing};
+    struct exchange exchange = exchange_begin(connection);
     send_problem(&exchange, status >= 500 ? 500 : 400, "the request is not HTTP, or is above its limits");
+    exchange_end(&exchange);
     return 0;
 }
 
@@ -349,6 +378,9 @@ int http_new(struct http **out, const struct http_options *options)
         return -ENOMEM;
     self->options = *options;
     self->started_ms = loop_now_ms();
+    uint64_t first = 0; /* ids of several replicas are not mixed up */
+    randombytes_buf(&first, sizeof first);
+    atomic_init(&self->request_last, first);
     char threads[16], request_bytes[16], request_ms[16];
     snprintf(threads, sizeof threads, "%u", options->threads);
     snprintf(request_bytes, sizeof request_bytes, "%d", REQUEST_BYTES_MAX);
@@ -360,8 +392,7 @@ int http_new(struct http **out, const struct http_options *options)
         "num_threads", threads,
         "max_request_size", request_bytes,
         "request_timeout_ms", request_ms,
-        "keep_alive_timeout_ms", "500",
-        "enable_keep_alive", "yes",
+        "enable_keep_alive", "no",
         "enable_directory_listing", "no",
         "access_control_allow_origin", "",
         "access_control_allow_methods", "",
@@ -382,7 +413,11 @@ int http_new(struct http **out, const struct http_options *options)
                   LOG_QUOTE_TEXT(options->listen));
         return -EADDRINUSE;
     }
-    log_info("api.listening", "address=%s threads=%u", LOG_QUOTE_TEXT(options->listen), options->threads);
+    struct mg_server_port port = {0};
+    if (mg_get_server_ports(self->server, 1, &port) < 1)
+        return -EIO;
+    log_info("api.listening", "address=%s port=%d threads=%u", LOG_QUOTE_TEXT(options->listen), port.port,
+             options->threads);
     *out = TAKE(self);
     return 0;
 }

@@ -1,7 +1,9 @@
 /* http.h - apid's HTTP listener: what every request passes, and its answer.
  *
- * The order is fixed: form of the request, request id, method, route, answer, log. Concurrency is bounded by
- * API_THREADS: further connections wait in the listener's queue.
+ * The order is fixed: request log, request id, concurrency limit (API_THREADS; further connections wait in the
+ * listener's queue), security headers, no CORS (no header allows another origin anything), form and size of the
+ * request, method, path and parameters, the answer. A connection carries one request, so what a body would smuggle in
+ * is never read, and an idle client holds no thread.
  *
  * Not pure: civetweb and its threads. Ownership: what the options point to outlives the listener. Threads: owner's, but
  * for the handlers, which run on civetweb's.
@@ -18,7 +20,13 @@
 
 struct http; /* opaque */
 
-enum http_metric { HTTP_METRIC_REQUESTS, HTTP_METRIC_FAILURES, HTTP_METRIC_TIME, HTTP_METRIC_COUNT };
+enum http_metric {
+    HTTP_METRIC_REQUESTS, /* by route */
+    HTTP_METRIC_ANSWERS,  /* by class of status */
+    HTTP_METRIC_IN_FLIGHT,
+    HTTP_METRIC_TIME,
+    HTTP_METRIC_COUNT
+};
 extern const struct metric http_metrics[HTTP_METRIC_COUNT];
 
 struct http_options {

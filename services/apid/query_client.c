@@ -4,117 +4,139 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "common/base/err.h"
 #include "common/edge/log.h"
-#include "proto/query.pb-c.h"
 
-enum { FRAME_VERSION = 1, FRESH_MS = 5000 };
+enum { FRESH_MS = 5000, RESEND_PERIOD_MS = 250 };
 
 enum slot_state { SLOT_FREE, SLOT_NEW, SLOT_SENT, SLOT_DONE };
 
 struct slot {
     enum slot_state state;
     uint64_t request;
-    const struct query_client_question *question;
-    uint8_t *frame;
-    size_t size;
+    uint64_t sent_ms;
+    const struct query_codec_question *question; /* the asker's, who waits */
+    Cybermesh__Query__V1__QueryFrame *frame;     /* SLOT_DONE */
+};
+
+/* What a socket's handler gets: whose answer it is. */
+struct stage {
+    struct query_client *client;
+    enum query_client_stage index;
+    struct bus_socket *socket; /* NULL: not asked */
+    uint64_t bad_count;
 };
 
 struct query_client {
-    struct loop *loop;
-    struct bus_socket *socket;
+    struct query_client_options options;
+    struct stage stages[QUERY_CLIENT_STAGES];
     struct loop_wakeup *wakeup;
-    pthread_mutex_t lock;
+    uint32_t timer;
+    pthread_mutex_t lock; /* of what follows */
     pthread_cond_t done;
     struct slot slots[QUERY_CLIENT_WAITING_MAX];
     uint64_t request_last;
-    uint64_t heard_ms;
+    uint64_t heard_ms; /* executord; 0: never */
 };
 
-static int send_question(struct query_client *self, uint64_t request, const struct query_client_question *question)
+/* --- asking, on the loop's thread --------------------------------------------------------------------------------- */
+
+static int send_frame(struct stage *stage, uint8_t *bytes, size_t size)
 {
-    Cybermesh__Query__V1__QueryFrame frame;
-    cybermesh__query__v1__query_frame__init(&frame);
-    Cybermesh__Query__V1__StateRequest state;
-    cybermesh__query__v1__state_request__init(&state);
-    Cybermesh__Query__V1__StatusRequest status;
-    cybermesh__query__v1__status_request__init(&status);
-    frame.version = FRAME_VERSION;
-    if (question) {
-        state.request = request;
-        state.key.data = (uint8_t *)(uintptr_t)question->key;
-        state.key.len = strlen(question->key);
-        state.at_height = question->at_height;
-        state.height = question->height;
-        frame.body_case = CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATE_REQUEST;
-        frame.state_request = &state;
-    } else {
-        status.request = request;
-        frame.body_case = CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATUS_REQUEST;
-        frame.status_request = &status;
-    }
-    size_t size = cybermesh__query__v1__query_frame__get_packed_size(&frame);
-    uint8_t *bytes = malloc(size);
-    if (!bytes)
-        return -ENOMEM;
-    cybermesh__query__v1__query_frame__pack(&frame, bytes);
-    int rc = bus_send_take(self->socket, NULL, &bytes, size);
+    int rc = bus_send_take(stage->socket, NULL, &bytes, size);
     free(bytes);
     return rc;
 }
 
-static void on_wakeup(void *context)
+static int send_question(struct query_client *self, const struct slot *slot)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    int rc = query_codec_ask_state(&bytes, &size, slot->request, slot->question);
+    return rc == 0 ? send_frame(&self->stages[QUERY_CLIENT_EXECUTORD], bytes, size) : rc;
+}
+
+/* New questions, and those that nobody answered: their peer may have restarted. What cannot be sent now is tried again
+ * by the timer. */
+static void send_waiting(void *context)
 {
     struct query_client *self = context;
+    uint64_t now_ms = loop_now_ms();
     pthread_mutex_lock(&self->lock);
     for (size_t i = 0; i < QUERY_CLIENT_WAITING_MAX; i++) {
         struct slot *slot = &self->slots[i];
-        if (slot->state == SLOT_NEW && send_question(self, slot->request, slot->question) == 0)
+        bool is_late = slot->state == SLOT_SENT && now_ms >= slot->sent_ms + QUERY_CLIENT_AGAIN_MS;
+        if ((slot->state == SLOT_NEW || is_late) && send_question(self, slot) == 0) {
             slot->state = SLOT_SENT;
+            slot->sent_ms = now_ms;
+        }
     }
     pthread_mutex_unlock(&self->lock);
 }
 
-static uint64_t request_of(struct span payload, bool *is_state)
+void query_client_tick(struct query_client *self)
 {
-    Cybermesh__Query__V1__QueryFrame *frame =
-        cybermesh__query__v1__query_frame__unpack(NULL, payload.size, payload.data);
-    uint64_t request = 0;
-    *is_state =
-        frame && frame->version == FRAME_VERSION && frame->body_case == CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATE;
-    if (*is_state)
-        request = frame->state->request;
-    if (frame)
-        cybermesh__query__v1__query_frame__free_unpacked(frame, NULL);
-    return request;
+    for (size_t i = 0; i < QUERY_CLIENT_STAGES; i++) {
+        uint8_t *bytes = NULL;
+        size_t size = 0;
+        struct stage *stage = &self->stages[i];
+        int rc = stage->socket ? query_codec_ask_status(&bytes, &size, 0) : -EAGAIN;
+        rc = rc == 0 ? send_frame(stage, bytes, size) : rc;
+        if (rc < 0 && rc != -EAGAIN)
+            log_warn("query.unsent", "socket=%s error=\"%s\"", bus_socket_name(stage->socket), err_text(rc));
+    }
+}
+
+/* --- answers, on the loop's thread -------------------------------------------------------------------------------- */
+
+/* The frame goes to who asked, if he still waits. */
+static void hand_over_take(struct query_client *self, Cybermesh__Query__V1__QueryFrame **frame)
+{
+    for (size_t i = 0; i < QUERY_CLIENT_WAITING_MAX; i++) {
+        struct slot *slot = &self->slots[i];
+        if (slot->state != SLOT_SENT || slot->request != query_codec_request(*frame))
+            continue;
+        slot->frame = TAKE(*frame);
+        slot->state = SLOT_DONE;
+        pthread_cond_broadcast(&self->done);
+        return;
+    }
+}
+
+static void tell_status(struct stage *stage, const Cybermesh__Query__V1__Status *status)
+{
+    const struct query_client_options *options = &stage->client->options;
+    for (size_t i = 0; i < status->n_items && options->status; i++)
+        options->status(options->context, stage->index, status->items[i]->name, status->items[i]->value);
 }
 
 static void on_message(void *context, struct bus_message *message)
 {
-    struct query_client *self = context;
-    bool is_state = false;
-    uint64_t request = request_of(message->payload, &is_state);
+    struct stage *stage = context;
+    struct query_client *self = stage->client;
+    CLEANUP(query_codec_free) Cybermesh__Query__V1__QueryFrame *frame = NULL;
+    if (query_codec_read(&frame, message->payload) < 0) {
+        if (stage->bad_count++ == 0)
+            log_warn("query.bad_frame", "socket=%s bytes=%zu", bus_socket_name(stage->socket), message->payload.size);
+        return;
+    }
+    bool is_status = frame->body_case == CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATUS;
+    if (is_status)
+        tell_status(stage, frame->status);
+    if (stage->index != QUERY_CLIENT_EXECUTORD)
+        return;
     pthread_mutex_lock(&self->lock);
     self->heard_ms = loop_now_ms();
-    for (size_t i = 0; i < QUERY_CLIENT_WAITING_MAX && is_state; i++) {
-        struct slot *slot = &self->slots[i];
-        if (slot->state != SLOT_SENT || slot->request != request)
-            continue;
-        slot->frame = malloc(message->payload.size);
-        if (slot->frame) {
-            memcpy(slot->frame, message->payload.data, message->payload.size);
-            slot->size = message->payload.size;
-            slot->state = SLOT_DONE;
-        }
-        pthread_cond_broadcast(&self->done);
-    }
+    if (!is_status)
+        hand_over_take(self, &frame);
     pthread_mutex_unlock(&self->lock);
 }
 
-static struct slot *slot_take(struct query_client *self, const struct query_client_question *question)
+/* --- the threads that ask ----------------------------------------------------------------------------------------- */
+
+static struct slot *slot_take(struct query_client *self, const struct query_codec_question *question)
 {
     for (size_t i = 0; i < QUERY_CLIENT_WAITING_MAX; i++) {
         struct slot *slot = &self->slots[i];
@@ -134,8 +156,8 @@ static struct timespec deadline(void)
     return at;
 }
 
-int query_client_state(struct query_client *self, const struct query_client_question *question, uint8_t **frame,
-                       size_t *size)
+int query_client_state(struct query_client *self, const struct query_codec_question *question,
+                       Cybermesh__Query__V1__QueryFrame **out)
 {
     pthread_mutex_lock(&self->lock);
     struct slot *slot = slot_take(self, question);
@@ -149,11 +171,9 @@ int query_client_state(struct query_client *self, const struct query_client_ques
     while (slot->state != SLOT_DONE && timed_out == 0)
         timed_out = pthread_cond_timedwait(&self->done, &self->lock, &until);
     int rc = slot->state == SLOT_DONE ? 0 : ERR_PEER_GONE;
-    if (rc == 0) {
-        *frame = slot->frame;
-        *size = slot->size;
-    }
-    *slot = (struct slot){0};
+    if (rc == 0)
+        *out = slot->frame;
+    *slot = (struct slot){.state = SLOT_FREE};
     pthread_mutex_unlock(&self->lock);
     return rc;
 }
@@ -166,30 +186,42 @@ bool query_client_is_connected(struct query_client *self)
     return fresh;
 }
 
-void query_client_tick(struct query_client *self)
+/* --- begin and end ------------------------------------------------------------------------------------------------ */
+
+static int open_stages(struct query_client *self)
 {
-    int rc = send_question(self, 0, NULL);
-    if (rc < 0 && rc != -EAGAIN)
-        log_warn("query.unsent", "error=\"%s\"", err_text(rc));
-    on_wakeup(self);
+    for (size_t i = 0; i < QUERY_CLIENT_STAGES; i++) {
+        struct stage *stage = &self->stages[i];
+        *stage = (struct stage){.client = self, .index = (enum query_client_stage)i};
+        if (!self->options.stages[i].endpoint)
+            continue;
+        int rc = bus_dealer_connect(&stage->socket, self->options.bus, &self->options.stages[i]);
+        if (rc < 0)
+            return rc;
+        struct loop_socket_handlers handlers = {.message = on_message, .context = stage};
+        rc = loop_socket_add(self->options.loop, stage->socket, &handlers);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
 }
 
-int query_client_new(struct query_client **out, struct loop *loop, struct bus *bus, const struct bus_options *executord)
+int query_client_new(struct query_client **out, const struct query_client_options *options)
 {
     CLEANUP(query_client_destroy) struct query_client *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->loop = loop;
+    self->options = *options;
+    self->timer = LOOP_TIMER_NONE;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&self->done, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&self->lock, NULL);
-    int rc = loop_wakeup_new(&self->wakeup, loop, on_wakeup, self);
-    rc = rc == 0 ? bus_dealer_connect(&self->socket, bus, executord) : rc;
-    struct loop_socket_handlers handlers = {.message = on_message, .context = self};
-    rc = rc == 0 ? loop_socket_add(loop, self->socket, &handlers) : rc;
+    int rc = loop_wakeup_new(&self->wakeup, options->loop, send_waiting, self);
+    rc = rc == 0 ? loop_timer_every(options->loop, RESEND_PERIOD_MS, send_waiting, self, &self->timer) : rc;
+    rc = rc == 0 ? open_stages(self) : rc;
     if (rc < 0)
         return rc;
     *out = TAKE(self);
@@ -200,9 +232,12 @@ void query_client_destroy(struct query_client **self)
 {
     if (!self || !*self)
         return;
-    if ((*self)->socket)
-        loop_socket_remove((*self)->loop, (*self)->socket);
-    bus_socket_close(&(*self)->socket);
+    loop_timer_cancel((*self)->options.loop, (*self)->timer);
+    for (size_t i = 0; i < QUERY_CLIENT_STAGES; i++) {
+        if ((*self)->stages[i].socket)
+            loop_socket_remove((*self)->options.loop, (*self)->stages[i].socket);
+        bus_socket_close(&(*self)->stages[i].socket);
+    }
     loop_wakeup_destroy(&(*self)->wakeup);
     pthread_cond_destroy(&(*self)->done);
     pthread_mutex_destroy(&(*self)->lock);

@@ -1,41 +1,51 @@
-/* query_client.h - questions of the HTTP threads to the stages behind apid.
+/* query_client.h - questions to the stages behind apid: state for the HTTP threads, and how the stages are.
  *
- * The loop's thread owns the sockets; a thread that asks leaves its question, wakes the loop and waits.
+ * The loop's thread owns the sockets; a thread that asks leaves its question in a table of
+ * QUERY_CLIENT_WAITING_MAX places, wakes the loop and waits.
  *
- * Not pure. Ownership: an answer is the asker's. Threads: query_client_state() from any thread, the rest from the
- * loop's.
+ * Not pure. Ownership: an answer is the asker's. Threads: query_client_state() and query_client_is_connected() from any
+ * thread, the rest from the loop's.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/attr.h"
-#include "common/base/span.h"
 #include "common/edge/bus.h"
 #include "common/edge/loop.h"
+#include "services/apid/query_codec.h"
 
-enum { QUERY_CLIENT_WAIT_MS = 2000, QUERY_CLIENT_WAITING_MAX = 256 };
+enum { QUERY_CLIENT_WAIT_MS = 2000, QUERY_CLIENT_AGAIN_MS = 500, QUERY_CLIENT_WAITING_MAX = 256 };
+
+enum query_client_stage { QUERY_CLIENT_EXECUTORD, QUERY_CLIENT_CONSENSUSD, QUERY_CLIENT_MEMPOOLD, QUERY_CLIENT_STAGES };
 
 struct query_client; /* opaque */
 
-MUST_USE int query_client_new(struct query_client **out, struct loop *loop, struct bus *bus,
-                              const struct bus_options *executord);
-void query_client_destroy(struct query_client **self);
-
-/* Has executord answered lately? */
-bool query_client_is_connected(struct query_client *self);
-
-/* Ask executord now and then, so that readiness is known without a reader. From the loop, once a second. */
-void query_client_tick(struct query_client *self);
-
-struct query_client_question {
-    const char *key;
-    bool at_height;
-    uint64_t height;
+struct query_client_options {
+    struct loop *loop;
+    struct bus *bus;
+    struct bus_options stages[QUERY_CLIENT_STAGES]; /* endpoint NULL: not asked; executord must be there */
+    /* A stage tells one fact of its status: from the loop. */
+    void (*status)(void *context, enum query_client_stage stage, const char *name, const char *value);
+    void *context;
 };
 
-/* The answer's frame (proto/query.proto, QueryFrame with State), *frame to be freed. Returns 0, ERR_PEER_GONE (no
- * answer in QUERY_CLIENT_WAIT_MS), ERR_FULL (too many wait) or -ENOMEM. */
-MUST_USE int query_client_state(struct query_client *self, const struct query_client_question *question,
-                                uint8_t **frame, size_t *size);
+/* Returns 0, or what bus_dealer_connect() and the loop return. */
+MUST_USE int query_client_new(struct query_client **out, const struct query_client_options *options);
+
+/* No thread may wait any more. */
+void query_client_destroy(struct query_client **self);
+
+/* Has executord answered in the last seconds? */
+bool query_client_is_connected(struct query_client *self);
+
+/* Ask every stage how it is. Once a second. */
+void query_client_tick(struct query_client *self);
+
+/* Ask executord and wait. A question without an answer is asked again after QUERY_CLIENT_AGAIN_MS. *out is to be ended
+ * with query_codec_free(), and holds a State. Returns 0, ERR_PEER_GONE (no answer in QUERY_CLIENT_WAIT_MS) or ERR_FULL
+ * (too many wait). */
+MUST_USE int query_client_state(struct query_client *self, const struct query_codec_question *question,
+                                Cybermesh__Query__V1__QueryFrame **out);

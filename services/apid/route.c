@@ -1,5 +1,5 @@
-/* routes.c - the path is cut at its slashes, each part decoded and judged by its place. */
-#include "services/apid/routes.h"
+/* route.c - the path is cut at its slashes, each part decoded and judged by its place. */
+#include "services/apid/route.h"
 
 #include <string.h>
 
@@ -97,43 +97,85 @@ static int bad(const char **why, const char *text)
     return ROUTE_BAD;
 }
 
-/* One name=value of the query. */
-static int take_parameter(struct route_request *out, struct span name, struct span value, const char **why)
+/* Which query parameters a route takes; another one would be a misunderstanding. */
+enum parameter { PARAMETER_LIMIT = 1, PARAMETER_START = 2, PARAMETER_HEIGHT = 4, PARAMETER_PROOF = 8 };
+
+static const unsigned parameters_of[ROUTE_COUNT] = {
+    [ROUTE_BLOCKS] = PARAMETER_LIMIT | PARAMETER_START,
+    [ROUTE_STATE] = PARAMETER_HEIGHT | PARAMETER_PROOF,
+    [ROUTE_ANOMALIES] = PARAMETER_LIMIT,
+};
+
+static unsigned parameter_of(struct span name)
 {
-    if (is(name, "limit")) {
-        uint64_t limit = 0;
-        if (!get_number(&limit, value) || limit < 1 || limit > ROUTE_LIMIT_MAX)
-            return bad(why, "limit wants a whole number from 1 to 100");
-        out->limit = (uint32_t)limit;
-    } else if (is(name, "start")) {
-        if (!get_number(&out->start, value))
-            return bad(why, "start wants a height, a whole number from 0 to 2^53");
-        out->has_start = true;
-    } else if (is(name, "height")) {
-        if (!get_number(&out->height, value))
-            return bad(why, "height wants a whole number from 0 to 2^53");
-        out->has_height = true;
-    } else if (is(name, "proof")) {
-        if (!is(value, "true") && !is(value, "false"))
-            return bad(why, "proof wants true or false");
-        out->proof = is(value, "true");
-    } else {
-        return bad(why, "an unknown query parameter; known are limit, start, height and proof");
+    static const struct {
+        const char *name;
+        enum parameter parameter;
+    } names[] = {{"limit", PARAMETER_LIMIT},
+                 {"start", PARAMETER_START},
+                 {"height", PARAMETER_HEIGHT},
+                 {"proof", PARAMETER_PROOF}};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (is(name, names[i].name))
+            return names[i].parameter;
     }
     return 0;
 }
 
+static int take_limit(struct route_request *out, struct span value, const char **why)
+{
+    uint64_t limit = 0;
+    if (!get_number(&limit, value) || limit < 1 || limit > ROUTE_LIMIT_MAX)
+        return bad(why, "limit wants a whole number from 1 to 100");
+    out->limit = (uint32_t)limit;
+    return 0;
+}
+
+static int take_proof(struct route_request *out, struct span value, const char **why)
+{
+    if (!is(value, "true") && !is(value, "false"))
+        return bad(why, "proof wants true or false");
+    out->proof = is(value, "true");
+    return 0;
+}
+
+static int take_height(uint64_t *out, bool *given, struct span value, const char **why)
+{
+    if (!get_number(out, value))
+        return bad(why, "start and height want a whole number from 0 to 2^53");
+    *given = true;
+    return 0;
+}
+
+/* One name=value of the query. */
+static int take_parameter(struct route_request *out, struct span pair, unsigned *seen, const char **why)
+{
+    const uint8_t *equal = pair.size > 0 ? memchr(pair.data, '=', pair.size) : NULL;
+    if (!equal)
+        return bad(why, "a query parameter wants name=value");
+    size_t name_size = (size_t)(equal - pair.data);
+    unsigned parameter = parameter_of(span_of(pair.data, name_size)) & parameters_of[out->route];
+    struct span value = span_of(equal + 1, pair.size - name_size - 1);
+    if (parameter == 0)
+        return bad(why, "this path has no such parameter; blocks takes start and limit, anomalies limit, state/{key} "
+                        "proof and height");
+    if (*seen & parameter)
+        return bad(why, "a query parameter is given twice");
+    *seen |= parameter;
+    if (parameter == PARAMETER_LIMIT)
+        return take_limit(out, value, why);
+    if (parameter == PARAMETER_PROOF)
+        return take_proof(out, value, why);
+    return parameter == PARAMETER_START ? take_height(&out->start, &out->has_start, value, why)
+                                        : take_height(&out->height, &out->has_height, value, why);
+}
+
 static int take_query(struct route_request *out, const char *query, const char **why)
 {
+    unsigned seen = 0;
     while (query && *query) {
         size_t size = strcspn(query, "&");
-        struct span pair = span_of(query, size);
-        const char *equal = memchr(query, '=', size);
-        if (!equal)
-            return bad(why, "a query parameter wants name=value");
-        size_t name_size = (size_t)(equal - query);
-        int rc = take_parameter(out, span_of(pair.data, name_size),
-                                span_of(pair.data + name_size + 1, size - name_size - 1), why);
+        int rc = take_parameter(out, span_of(query, size), &seen, why);
         if (rc != 0)
             return rc;
         query += size;
@@ -174,8 +216,10 @@ static int take_transactions(struct route_request *out, const struct span *parts
 
 static int take_state(struct route_request *out, const struct span *parts, size_t count, const char **why)
 {
-    if (count != 2)
+    if (count < 2)
         return ROUTE_NOT_FOUND;
+    if (count > 2)
+        return bad(why, "state/ wants one percent-encoded key, with / as %2F");
     if (is(parts[1], "root")) {
         out->route = ROUTE_STATE_ROOT;
         return 0;
@@ -218,13 +262,23 @@ static int take_path(struct route_request *out, const struct span *parts, size_t
     return is(parts[0], "validators") ? take_validators(out, parts, count, why) : ROUTE_NOT_FOUND;
 }
 
-int route_parse(struct route_request *out, const char *path, const char *query, const char **why)
+/* A proxy may send the whole URI (RFC 9112, absolute-form): what stands before its path is not looked at. */
+static const char *path_of(const char *uri)
+{
+    static const char scheme[] = "http://";
+    if (strncmp(uri, scheme, sizeof scheme - 1) != 0)
+        return uri;
+    return uri + sizeof scheme - 1 + strcspn(uri + sizeof scheme - 1, "/");
+}
+
+int route_parse(struct route_request *out, const char *uri, const char *query, const char **why)
 {
     *why = "";
+    if (strnlen(uri, ROUTE_PATH_BYTES_MAX + 1) > ROUTE_PATH_BYTES_MAX)
+        return bad(why, "the path is too long");
+    const char *path = path_of(uri);
     if (strncmp(path, prefix, sizeof prefix - 1) != 0)
         return ROUTE_NOT_FOUND;
-    if (strnlen(path, ROUTE_PATH_BYTES_MAX + 1) > ROUTE_PATH_BYTES_MAX)
-        return bad(why, "the path is too long");
     struct span parts[PARTS_MAX];
     size_t count = 0;
     for (const char *at = path + sizeof prefix - 1;; at++) {

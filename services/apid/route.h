@@ -1,4 +1,4 @@
-/* routes.h - what a request path and query ask for.
+/* route.h - what a request path and query ask for.
  *
  * Pure. Ownership: values only. Threads: no state.
  */
@@ -55,5 +55,6 @@ enum route_verdict {
 /* Name for metrics and logs. */
 extern const char *const route_names[ROUTE_COUNT];
 
-/* path is as it was sent, percent-encoded; query may be NULL. Returns 0 or a verdict. */
-MUST_USE int route_parse(struct route_request *out, const char *path, const char *query, const char **why);
+/* uri is as it was sent, percent-encoded: a path, or http://host/path; query may be NULL. *out is written only on
+ * success; *why is a constant text. Returns 0 or a verdict. */
+MUST_USE int route_parse(struct route_request *out, const char *uri, const char *query, const char **why);
