@@ -191,7 +191,9 @@ static int restore_block(void *context, const struct safety_store_block *block)
     for (size_t i = 0; i < block->body_count; i++)
         ids[i] = tx_id(block->bodies[i]);
     struct consensus_event event = {.type = CONSENSUS_RESTORED};
-    event.u.restored = (struct consensus_certified){.header = block->header, .tx_ids = ids, .justify = &block->qc};
+    /* The certificate of the genesis block is implied, and none was stored. */
+    const struct qc *justify = block->qc.signature_count > 0 ? &block->qc : NULL;
+    event.u.restored = (struct consensus_certified){.header = block->header, .tx_ids = ids, .justify = justify};
     consensusd_step(self, &event);
     free(ids);
     return self->failure;
