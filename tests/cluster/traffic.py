@@ -1,0 +1,71 @@
+"""Sends events through a cluster and reads what came out of its databases."""
+
+import json
+import subprocess
+import time
+
+import psycopg
+
+
+class Traffic:
+    """`cybermeshctl produce` in the background."""
+
+    def __init__(self, cluster, count, rate, wait_s=120):
+        self.cluster = cluster
+        self.count = count
+        self.before = {name: len(tx_ids(dsn)) for name, dsn in readers(cluster).items()}
+        self.process = subprocess.Popen(
+            [cluster.build / "services/cybermeshctl/cybermeshctl", "produce", "--cluster", cluster.cluster_file, "--count",
+             str(count), "--rate", str(rate), "--wait", str(wait_s), "-o", "json"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def finish(self, timeout_s=180):
+        """Wait for its end; every event must have been committed. Returns its report."""
+        output, _ = self.process.communicate(timeout=timeout_s)
+        assert self.process.returncode == 0, f"produce: exit {self.process.returncode}: {output}"
+        return json.loads(output)
+
+
+def readers(cluster):
+    """The read-only DSN of each validator's database."""
+    return {validator["name"]: validator["db"] for validator in cluster.description()["validators"]}
+
+
+def query(dsn, sql, *parameters):
+    """All rows of a query."""
+    with psycopg.connect(dsn, connect_timeout=10) as connection:
+        return connection.execute(sql, parameters).fetchall()
+
+
+def tx_ids(dsn):
+    """The ids of all committed transactions, in order."""
+    return [bytes(row[0]) for row in query(dsn, "SELECT tx_id FROM transactions ORDER BY height, idx")]
+
+
+def blocks(dsn):
+    """{height: hash} of all blocks but the genesis block."""
+    return {row[0]: bytes(row[1]) for row in query(dsn, "SELECT height, hash FROM blocks WHERE height > 0")}
+
+
+def wait_for(condition, timeout_s, what):
+    """Wait until condition() is true."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"after {timeout_s} s still not so: {what}"
+        time.sleep(0.2)
+
+
+def require_everywhere(traffic, validators=None, timeout_s=60):
+    """Every event is in every database exactly once, in the same order, in the same blocks (so with equal roots)."""
+    databases = {name: dsn for name, dsn in readers(traffic.cluster).items() if validators is None or name in validators}
+    expected = max(traffic.before[name] for name in databases) + traffic.count
+    wait_for(lambda: all(len(tx_ids(dsn)) >= expected for dsn in databases.values()), timeout_s,
+             f"{expected} transactions in each of {', '.join(databases)}")
+    ledgers = {name: tx_ids(dsn) for name, dsn in databases.items()}
+    first = next(iter(ledgers.values()))
+    assert len(set(first)) == len(first) == expected
+    assert all(ledger == first for ledger in ledgers.values()), "the ledgers differ"
+    chains = [blocks(dsn) for dsn in databases.values()]
+    common = min(max(chain) for chain in chains)
+    assert all([chain[height] for height in range(1, common + 1)] ==
+               [chains[0][height] for height in range(1, common + 1)] for chain in chains), "the chains differ"
