@@ -27,7 +27,7 @@ TIMEOUT_MULTIPLIER = "5"
 SUITES = ("--suite", "unit", "--suite", "sim", "--suite", "fuzz")
 
 SANITIZER_OPTIONS = {
-    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
 }
 
