@@ -731,7 +731,7 @@ int main(int argc, char *argv[])
 {
     if (argc < 2 || sodium_init() < 0)
         return 1;
-    w.program = argv[1];
+    w.program = realpath(argv[1], NULL); /* it is started in another directory */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_that_is_not_the_validators_is_refused),
         cmocka_unit_test(an_event_is_submitted_and_its_offset_committed_when_it_is_persisted),
