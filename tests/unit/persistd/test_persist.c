@@ -183,7 +183,7 @@ static void what_arrives_while_a_run_is_written_is_the_next_run(void **state)
     expect(s, "publish 1\nack 1\nwrite 2..4\n");
 }
 
-static void a_run_is_bounded_by_blocks_transactions_and_bytes(void **state)
+static void a_run_is_bounded_by_transactions(void **state)
 {
     struct story *s = *state;
     tick(s, 0);
@@ -193,13 +193,59 @@ static void a_run_is_bounded_by_blocks_transactions_and_bytes(void **state)
         blocks[i] = block_of('a', 1 + i);
         blocks[i].tx_count = PERSIST_RUN_TXS_MAX / 2;
     }
-    blocks[2].size_bytes = PERSIST_RUN_BYTES_MAX + 1;
+    blocks[3].tx_count = PERSIST_RUN_TXS_MAX + 1;
     step(s, (struct persist_event){.kind = PERSIST_ARRIVED, .blocks = blocks, .block_count = 4});
     happens(s, PERSIST_WRITTEN);
     happens(s, PERSIST_WRITTEN);
-    happens(s, PERSIST_WRITTEN);
     expect(s, "open\nack 0\nask 1\nwrite 1..2\nask 5\npublish 1\npublish 2\nack 2\nwrite 3..3\npublish 3\nack 3\n"
-              "write 4..4\npublish 4\nack 4\n");
+              "write 4..4\n");
+}
+
+static void a_run_is_bounded_by_bytes(void **state)
+{
+    struct story *s = *state;
+    tick(s, 0);
+    opens_at(s, 'a', 0);
+    struct persist_block blocks[4];
+    for (size_t i = 0; i < 4; i++) {
+        blocks[i] = block_of('a', 1 + i);
+        blocks[i].size_bytes = PERSIST_RUN_BYTES_MAX / 2;
+    }
+    step(s, (struct persist_event){.kind = PERSIST_ARRIVED, .blocks = blocks, .block_count = 4});
+    happens(s, PERSIST_WRITTEN);
+    expect(s, "open\nack 0\nask 1\nwrite 1..2\nask 5\npublish 1\npublish 2\nack 2\nwrite 3..4\n");
+}
+
+/* The queue is full, and the first of it is being written. */
+static void fill(struct story *s)
+{
+    tick(s, 0);
+    opens_at(s, 'a', 0);
+    arrive(s, 'a', 1, 1);
+    for (uint64_t next = 2; next <= PERSIST_QUEUE_BLOCKS_MAX; next++)
+        arrive(s, 'a', next, 1);
+    assert_int_equal(s->core.queue_count, PERSIST_QUEUE_BLOCKS_MAX);
+    s->told[0] = '\0';
+}
+
+static void a_run_is_bounded_by_blocks(void **state)
+{
+    struct story *s = *state;
+    fill(s);
+    happens(s, PERSIST_WRITTEN);
+    assert_int_equal(s->core.run_count, PERSIST_RUN_BLOCKS_MAX);
+}
+
+static void what_does_not_fit_is_dropped_and_asked_for_later(void **state)
+{
+    struct story *s = *state;
+    fill(s);
+    arrive(s, 'a', PERSIST_QUEUE_BLOCKS_MAX + 1, 1);
+    expect(s, "drop 129\n");
+    happens(s, PERSIST_WRITTEN);
+    s->told[0] = '\0';
+    happens(s, PERSIST_WRITTEN);
+    assert_non_null(strstr(s->told, "ask 129\n"));
 }
 
 static void a_full_queue_asks_for_nothing(void **state)
@@ -274,6 +320,17 @@ static void a_child_of_another_block_is_a_conflict(void **state)
     s->told[0] = '\0';
     arrive(s, 'b', 5, 2);
     expect(s, "drop 5\nconflict 5\ndrop 6\n");
+}
+
+static void another_block_than_one_that_waits_is_a_conflict(void **state)
+{
+    struct story *s = *state;
+    tick(s, 0);
+    opens_at(s, 'a', 4);
+    arrive(s, 'a', 5, 3);
+    s->told[0] = '\0';
+    arrive(s, 'b', 6, 1);
+    expect(s, "drop 6\nconflict 6\n");
 }
 
 static void another_genesis_is_a_conflict(void **state)
@@ -362,6 +419,19 @@ static void lost_at_commit_and_another_block_is_there(void **state)
     tick(s, 100);
     opens_at(s, 'b', 3);
     expect(s, "open\nconflict 3\n");
+}
+
+static void a_tip_that_was_replaced_under_the_queue_is_a_conflict(void **state)
+{
+    struct story *s = *state;
+    tick(s, 0);
+    opens_at(s, 'a', 3);
+    arrive(s, 'a', 4, 1);
+    s->told[0] = '\0';
+    happens(s, PERSIST_UNKNOWN);
+    tick(s, 100);
+    opens_at(s, 'b', 3);
+    expect(s, "open\nconflict 4\n");
 }
 
 static void a_database_that_went_ahead_is_followed(void **state)
@@ -454,19 +524,24 @@ int main(void)
         STORY(it_goes_on_from_the_databases_height),
         STORY(a_question_without_an_answer_is_repeated),
         STORY(what_arrives_while_a_run_is_written_is_the_next_run),
-        STORY(a_run_is_bounded_by_blocks_transactions_and_bytes),
+        STORY(a_run_is_bounded_by_transactions),
+        STORY(a_run_is_bounded_by_bytes),
+        STORY(a_run_is_bounded_by_blocks),
+        STORY(what_does_not_fit_is_dropped_and_asked_for_later),
         STORY(a_full_queue_asks_for_nothing),
         STORY(too_many_bytes_stop_the_questions),
         STORY(what_is_there_already_is_dropped),
         STORY(a_gap_is_dropped),
         STORY(another_block_at_the_tip_is_a_conflict),
         STORY(a_child_of_another_block_is_a_conflict),
+        STORY(another_block_than_one_that_waits_is_a_conflict),
         STORY(another_genesis_is_a_conflict),
         STORY(a_database_that_is_away_is_tried_ever_less_often),
         STORY(a_retry_writes_the_same_run_after_a_while),
         STORY(lost_at_commit_and_there),
         STORY(lost_at_commit_and_not_there),
         STORY(lost_at_commit_and_another_block_is_there),
+        STORY(a_tip_that_was_replaced_under_the_queue_is_a_conflict),
         STORY(a_database_that_went_ahead_is_followed),
         STORY(a_database_that_was_set_back_is_filled_again),
         STORY(blocks_that_arrive_while_the_database_is_away_wait),

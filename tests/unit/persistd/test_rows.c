@@ -227,6 +227,32 @@ static void swapped_receipts_are_refused_even_with_their_root(void **state)
     assert_refused(s, "a receipt is not its transaction's");
 }
 
+static void a_producer_that_the_state_lost_has_no_row(void **state)
+{
+    struct story *s = *state;
+    uint8_t room[100];
+    char key[80];
+    struct chain_change change = producer_change(room, "one", key);
+    change.value = (struct span){0};
+    change.deleted = true;
+    chain_add_changes(&s->chain, NULL, 0, &change, 1);
+    assert_int_equal(build(s, 0, 2), 0);
+    assert_int_equal(s->rows.producers.count, 0);
+}
+
+static void records_that_several_receipts_name_are_refused_before_they_overflow(void **state)
+{
+    struct story *s = *state;
+    const struct chain_event event = {.kind = TX_EVIDENCE, .id = "e"};
+    chain_add(&s->chain, (struct chain_event[]){event, event, event, event, event}, 5);
+    assert_int_equal(build(s, 1, 1), 0);
+    struct outcome_change *changes = (struct outcome_change *)(uintptr_t)s->run.outcomes[0]->changes;
+    for (size_t i = 1; i < 5; i++)
+        changes[i].key = span_text("nonce/");
+    rows_deinit(&s->rows);
+    assert_refused(s, "a record cannot be read");
+}
+
 static void bad_members_are_refused(void **state)
 {
     struct story *s = *state;
@@ -249,6 +275,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(transactions_of_later_blocks_follow, begin, end),
         cmocka_unit_test_setup_teardown(rows_that_are_not_the_headers_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(swapped_receipts_are_refused_even_with_their_root, begin, end),
+        cmocka_unit_test_setup_teardown(a_producer_that_the_state_lost_has_no_row, begin, end),
+        cmocka_unit_test_setup_teardown(records_that_several_receipts_name_are_refused_before_they_overflow, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(bad_members_are_refused, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
