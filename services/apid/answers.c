@@ -48,7 +48,7 @@ json_t *answers_append_take(json_t *list, json_t *item)
 
 static json_t *text_of(struct span text)
 {
-    return json_stringn((const char *)text.data, text.size);
+    return json_stringn(text.size > 0 ? (const char *)text.data : "", text.size);
 }
 
 static json_t *number(uint64_t value)
