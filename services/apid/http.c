@@ -393,6 +393,7 @@ int http_new(struct http **out, const struct http_options *options)
         "max_request_size", request_bytes,
         "request_timeout_ms", request_ms,
         "enable_keep_alive", "no",
+        "enable_auth_domain_check", "no",
         "enable_directory_listing", "no",
         "access_control_allow_origin", "",
         "access_control_allow_methods", "",
