@@ -1,0 +1,138 @@
+"""scripts/bench pipeline: throughput, latency and CPU of a five-validator cluster, against the signature limit.
+
+The limit is what the machine's cores can verify: cores / (validators x one verification), measured in the same run on a
+machine that does nothing else. The sustained rate is found by doubling and halving steps of RATE_STEP_S, then held for
+--seconds; it counts when everything that was sent is stored on the first validator within SETTLE_S of the last event.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import launch
+from cluster import STAGES
+from console import Console, Failure, run_main, table
+from layout import ROOT
+from up import ctl
+
+PAYLOAD_BYTES = 512
+SETTLE_S = 5
+RATE_STEP_S = 5
+LATENCY_RATE, LATENCY_SECONDS = 100, 20
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def verification_us():
+    """One signature check, from the microbenchmark."""
+    output = subprocess.run([ROOT / "build/tests/bench/bench_base"], capture_output=True, text=True, check=True).stdout
+    for line in output.splitlines():
+        row = json.loads(line)
+        if "verify" in json.dumps(row):
+            return float(row.get("us_per_op", row.get("us")))
+    raise Failure("bench_base printed no line about verify")
+
+
+def usage(cluster):
+    """CPU seconds and resident bytes by process name, the broker's and the database's children included."""
+    groups = {process.pid(): process.name.split(" of ")[0] for process in cluster.processes()}
+    for process in cluster.servers():
+        groups[process.pid()] = "kafka" if "broker" in process.name.lower() or "kafka" in process.name.lower() else "postgres"
+    stats = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            pages = int((entry / "statm").read_text().split()[1])
+        except OSError:
+            continue
+        stats[int(entry.name)] = (int(fields[1]), (int(fields[11]) + int(fields[12])) / TICKS, pages * 4096)
+    cpu, memory = {}, {}
+    for pid, (parent, seconds, size) in stats.items():
+        name = groups.get(pid) or groups.get(parent)
+        if name:
+            cpu[name] = cpu.get(name, 0.0) + seconds
+            memory[name] = memory.get(name, 0) + size
+    return cpu, memory
+
+
+def produce(cluster, rate, seconds):
+    """(the report, is everything stored soon after the last event?)"""
+    code, report = ctl(cluster, "produce", "--count", int(rate * seconds), "--rate", int(rate), "--payload", PAYLOAD_BYTES,
+                       "--wait", 120)
+    if report is None or code != 0:
+        raise Failure(f"cybermeshctl produce at {rate}/s failed (exit {code})")
+    held = report["sending_s"] < seconds * 1.1 and report["duration_s"] - report["sending_s"] < SETTLE_S
+    return report, held
+
+
+def find_rate(cluster, limit, console):
+    """A rate that the cluster holds for a step, the next one being too much."""
+    rate, step = limit * 0.1, limit * 0.1
+    best = None
+    while step >= limit * 0.02 and rate < limit * 1.1:
+        _, held = produce(cluster, rate, RATE_STEP_S)
+        console.step(f"{rate:.0f}/s for {RATE_STEP_S} s: {'held' if held else 'too much'}")
+        if held:
+            best = rate
+            rate += step
+        else:
+            step /= 2
+            rate = (best or 0) + step
+    if best is None:
+        raise Failure("no rate was held")
+    return best
+
+
+def measure(cluster, rate, seconds):
+    before, memory_before = usage(cluster)
+    report, held = produce(cluster, rate, seconds)
+    after, memory_after = usage(cluster)
+    cpu = {name: (after[name] - before.get(name, 0.0)) * 1e6 / report["committed"] for name in sorted(after)}
+    return report, held, cpu, memory_before, memory_after
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench pipeline")
+    parser.add_argument("--seconds", type=int, default=30, help="how long the sustained rate is held (default 30)")
+    parser.add_argument("--rate", type=float, default=0, help="hold this rate instead of looking for one")
+    parser.add_argument("--run-dir", default=str(ROOT / "run/bench/cluster"))
+    options = parser.parse_args()
+    console = Console()
+    verify_us = verification_us()
+    cores = os.cpu_count()
+    validators = 5
+    limit = cores * 1e6 / (validators * verify_us)
+    console.step(f"one signature check takes {verify_us:.1f} us: {cores} cores and {validators} validators verify {limit:.0f}/s at most")
+    cluster = launch.bring_up(launch.Options(run_dir=Path(options.run_dir), validators=validators), console)
+    try:
+        produce(cluster, LATENCY_RATE, 3)
+        rate = options.rate or find_rate(cluster, limit, console)
+        report, held, cpu, memory_before, memory_after = measure(cluster, rate, options.seconds)
+        while not held and not options.rate and rate > limit * 0.05:
+            rate *= 0.9
+            report, held, cpu, memory_before, memory_after = measure(cluster, rate, options.seconds)
+        console.step(f"{rate:.0f}/s for {options.seconds} s: {'held' if held else 'NOT held'}")
+        latency, _ = produce(cluster, LATENCY_RATE, LATENCY_SECONDS)
+    finally:
+        cluster.stop_all(console)
+    answer = {"tx_per_s": report["tx_per_s"], "held": held, "limit_tx_per_s": limit, "ratio": report["tx_per_s"] / limit,
+              "verify_us": verify_us, "cores": cores, "validators": validators, "payload_bytes": PAYLOAD_BYTES,
+              "latency_ms": report["latency_ms"], "latency_ms_at_100": latency["latency_ms"], "cpu_us_per_tx": cpu,
+              "memory_bytes_before": memory_before, "memory_bytes_after": memory_after}
+    path = ROOT / "run/bench/pipeline.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(answer, indent=2) + "\n")
+    rows = [[name, f"{cpu[name]:.0f}", f"{memory_before.get(name, 0) >> 20}", f"{memory_after.get(name, 0) >> 20}"]
+            for name in (*STAGES, "kafka", "postgres") if name in cpu]
+    for line in table(["process (all validators)", "CPU us/tx", "MiB before", "MiB after"], rows):
+        console.text(line)
+    console.text(f"throughput {answer['tx_per_s']:.0f}/s, {100 * answer['ratio']:.0f} % of the signature limit; at "
+                 f"{LATENCY_RATE}/s p50 {answer['latency_ms_at_100']['p50']:.0f} ms, p99 {answer['latency_ms_at_100']['p99']:.0f} ms; {path}")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    run_main(main)
