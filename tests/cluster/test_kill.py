@@ -4,7 +4,7 @@ import time
 
 import pytest
 from cluster import STAGES
-from traffic import Traffic, query, readers, require_everywhere, wait_for
+from traffic import Traffic, query, readers, require_everywhere, require_offsets, wait_for
 
 RATE = 200
 COUNT = 2400
@@ -20,6 +20,7 @@ def test_a_killed_stage_loses_and_doubles_nothing(cluster, stage):
     cluster.start("v2", stage)
     traffic.finish()
     require_everywhere(traffic)
+    require_offsets(cluster)
     cluster.wait_ready()
 
 
@@ -31,6 +32,7 @@ def test_four_of_five_go_on_without_one_and_it_catches_up(cluster):
     require_everywhere(traffic, validators=["v1", "v2", "v3", "v5"])
     cluster.start_stages(cluster.stages_of("v4"))
     require_everywhere(traffic)
+    require_offsets(cluster)
 
 
 def test_three_of_five_stop_safely_and_go_on_when_one_is_back(cluster):

@@ -5,6 +5,10 @@ import subprocess
 import time
 
 import psycopg
+from confluent_kafka import Consumer, TopicPartition
+
+
+INPUT_TOPICS = ("ai.anomalies.v1", "ai.evidence.v1", "ai.policy.v1")
 
 
 class Traffic:
@@ -45,6 +49,26 @@ def tx_ids(dsn):
 def blocks(dsn):
     """{height: hash} of all blocks but the genesis block."""
     return {row[0]: bytes(row[1]) for row in query(dsn, "SELECT height, hash FROM blocks WHERE height > 0")}
+
+
+def unread(cluster, validator):
+    """How many records of the input topics are after the offsets that a validator has committed."""
+    group = cluster.setting(validator, "ingestd", "KAFKA_CONSUMER_GROUP_ID")
+    consumer = Consumer({"bootstrap.servers": cluster.description()["kafka"], "group.id": group})
+    try:
+        known = consumer.list_topics(timeout=10).topics
+        partitions = [TopicPartition(topic, number) for topic in INPUT_TOPICS for number in known[topic].partitions]
+        ends = {(each.topic, each.partition): consumer.get_watermark_offsets(each, timeout=10)[1] for each in partitions}
+        return sum(ends[each.topic, each.partition] - max(each.offset, 0)
+                   for each in consumer.committed(partitions, timeout=10))
+    finally:
+        consumer.close()
+
+
+def require_offsets(cluster):
+    """Every validator's committed offsets come to the end of every topic: no record is stuck, none was skipped."""
+    wait_for(lambda: all(unread(cluster, validator) == 0 for validator in cluster.validators), 60,
+             "the committed offsets are at the end of the input topics")
 
 
 def wait_for(condition, timeout_s, what):
