@@ -25,6 +25,7 @@ enum {
     RECHECK_TXS = 64,
     RESUME_WINDOW = 8, /* Commits with bodies under way */
     RESEND_MS = 500,
+    RESEND_SHIFT_MAX = 4, /* at most 8 s */
     SYNC_BYTES_MAX = 8 << 20,
     SYNC_BLOCKS = 128,
     SYNC_PER_SECOND = 20, /* answers to one peer */
@@ -43,7 +44,9 @@ enum consensusd_metric {
     CONSENSUSD_METRIC_COMMITS,
     CONSENSUSD_METRIC_SIGNATURES,
     CONSENSUSD_METRIC_EQUIVOCATIONS,
-    CONSENSUSD_METRIC_DROPPED, /* by enum consensusd_drop */
+    CONSENSUSD_METRIC_DROPPED,  /* by enum consensusd_drop */
+    CONSENSUSD_METRIC_RECEIVED, /* by type of message */
+    CONSENSUSD_METRIC_PEERS_CONNECTED,
     CONSENSUSD_METRIC_SYNC_ANSWERED,
     CONSENSUSD_METRIC_SYNC_RECEIVED,
     CONSENSUSD_METRIC_STEP_TIME,
@@ -53,7 +56,7 @@ enum consensusd_metric {
 };
 extern const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT];
 
-enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_COUNT };
+enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_SYNC_LIMIT, DROP_COUNT };
 
 enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_COUNT };
 
@@ -69,6 +72,7 @@ struct job {
     enum job_stage stage;
     uint64_t request;           /* number of the question under way */
     uint64_t asked_ms;          /* 0: not asked yet */
+    uint32_t asked_count;       /* how often */
     struct block_header header; /* CHECK */
     struct hash block_id;       /* CHECK */
     struct hash *tx_ids;        /* CHECK; BUILD and RECHECK: of bodies */
@@ -122,6 +126,7 @@ struct consensusd {
     size_t peer_count;
     struct log_limit bad_frame_limit;
     uint64_t dropped_frames;
+    uint64_t dropped_requests; /* for blocks, too many of one peer */
 
     struct job jobs[JOBS_MAX];
     uint64_t request_last;
@@ -157,6 +162,8 @@ void stages_bodies_arrived(struct consensusd *self, const struct hash *block_id)
 int peers_open(struct consensusd *self);
 void peers_close(struct consensusd *self);
 void peers_broadcast(struct consensusd *self, const struct consensus_effect *effect);
+/* How many other validators this one hears and can ask. */
+uint32_t peers_connected(const struct consensusd *self);
 void peers_sync(struct consensusd *self, uint32_t validator, uint64_t height_first);
 
 /* show.c */

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "common/base/err.h"
-#include "common/base/merkle.h"
 #include "common/base/tx.h"
 #include "common/edge/keyfile.h"
 #include "services/consensusd/consensusd_state.h"
+#include "services/consensusd/sync_check.h"
 
 #include <sodium.h>
 
@@ -45,6 +45,7 @@ static void on_consensus(void *context, struct bus_message *message)
         consensusd_bad_frame(self, message->topic, validator_name(self, peer->index), rc);
         return;
     }
+    metrics_add_at(self->metrics, CONSENSUSD_METRIC_RECEIVED, (size_t)(frame.event.type - CONSENSUS_PROPOSAL), 1);
     if (self->core)
         consensusd_step(self, &frame.event);
     consensus_codec_deinit(&frame);
@@ -168,7 +169,9 @@ static void on_sync_request(void *context, struct bus_message *message)
         consensusd_bad_frame(self, "sync", message->user_id, rc < 0 ? rc : ERR_MALFORMED);
         return;
     }
-    if (self->core && may_answer(peer))
+    if (!self->core || !may_answer(peer))
+        self->dropped_requests++;
+    else
         answer_request(self, &message->route, &request);
     consensus_codec_sync_deinit(&request);
 }
@@ -236,39 +239,6 @@ static void take_response(struct consensusd *self, uint32_t sender, const struct
     free(blocks);
 }
 
-/* Do the bodies belong to the header? Else they must not stand for the block. */
-static bool bodies_fit(const struct consensus_codec_block *block)
-{
-    struct hash *ids = calloc(2 * block->body_count + 2, sizeof *ids);
-    if (!ids)
-        return false;
-    for (size_t k = 0; k < block->body_count; k++)
-        ids[k] = tx_id(block->bodies[k]);
-    struct hash root = merkle_root(ids, block->body_count, ids + block->body_count + 1);
-    free(ids);
-    return hash_equal(&root, &block->header.tx_root);
-}
-
-/* Bodies are kept for certified blocks only. Certificates cannot be made up, so one peer's inventions cannot fill the
- * cache; the core verifies them again, as it trusts nobody. */
-static bool is_certified(const struct consensusd *self, const struct consensus_codec_block *block)
-{
-    struct hash id = block_id(&block->header);
-    return hash_equal(&block->qc.block_id, &id) && block->qc.view == block->header.view &&
-           block->qc.height == block->header.height && block->qc.signature_count > 0 &&
-           qc_verify(&block->qc, self->genesis) == 0;
-}
-
-/* How many of the response's first blocks are what they should be. */
-static size_t good_blocks(const struct consensusd *self, const struct consensus_codec_sync *response)
-{
-    size_t count = 0;
-    while (count < response->block_count && bodies_fit(&response->blocks[count]) &&
-           is_certified(self, &response->blocks[count]))
-        count++;
-    return count;
-}
-
 static void on_sync_response(void *context, struct bus_message *message)
 {
     struct peer *peer = context;
@@ -286,7 +256,7 @@ static void on_sync_response(void *context, struct bus_message *message)
     /* One answer per question. */
     if (self->core && peer->sync_waiting && response.request == peer->sync_request) {
         peer->sync_waiting = false;
-        size_t good = good_blocks(self, &response);
+        size_t good = sync_check_good(self->genesis, &response);
         if (good < response.block_count)
             consensusd_bad_frame(self, "sync", validator_name(self, peer->index), ERR_UNAUTHENTICATED);
         take_response(self, peer->index, &response, good);
@@ -311,6 +281,14 @@ void peers_broadcast(struct consensusd *self, const struct consensus_effect *eff
     if (rc < 0)
         log_error("broadcast.failed", "topic=%s error=\"%s\"", topic, err_text(rc));
     free(frame);
+}
+
+uint32_t peers_connected(const struct consensusd *self)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < self->peer_count; i++)
+        count += bus_socket_is_connected(self->peers[i].sub) && bus_socket_is_connected(self->peers[i].sync);
+    return count;
 }
 
 /* Opening. */
@@ -400,6 +378,8 @@ int peers_open(struct consensusd *self)
         consensusd_peer_address_free(&address);
     }
     sodium_memzero(secret, sizeof secret);
+    if (rc == 0 && self->peer_count + 1 < self->genesis->validator_count)
+        log_warn("peers.missing", "named=%zu of=%u", self->peer_count, self->genesis->validator_count - 1);
     return rc;
 }
 

@@ -11,7 +11,11 @@ enum { QUERY_BYTES_MAX = 64 << 10, QUEUE_COUNT_MAX = 100, FRESH_MS = 3000 };
 
 const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord"};
 
-static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame"};
+static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame", "sync_limit"};
+
+/* In the order of enum consensus_event_type. */
+enum { MESSAGES = CONSENSUS_HEARTBEAT - CONSENSUS_PROPOSAL + 1 };
+static const char *const message_names[MESSAGES] = {"proposal", "vote", "timeout", "new_view", "heartbeat"};
 
 #define COUNTER .kind = METRIC_COUNTER
 #define GAUGE .kind = METRIC_GAUGE
@@ -51,6 +55,15 @@ const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT] = {
                                    .label_values = drop_names,
                                    .label_count = DROP_COUNT,
                                    .help = "Messages dropped."},
+    [CONSENSUSD_METRIC_RECEIVED] = {.name = "cybermesh_consensusd_messages_received_total",
+                                    COUNTER,
+                                    .label = "type",
+                                    .label_values = message_names,
+                                    .label_count = MESSAGES,
+                                    .help = "Messages of other validators."},
+    [CONSENSUSD_METRIC_PEERS_CONNECTED] = {.name = "cybermesh_consensusd_peers_connected",
+                                           GAUGE,
+                                           .help = "Other validators that this one hears and can ask."},
     [CONSENSUSD_METRIC_SYNC_ANSWERED] = {.name = "cybermesh_consensusd_sync_blocks_sent_total",
                                          COUNTER,
                                          .help = "Blocks given to other validators."},
@@ -87,12 +100,13 @@ static void show_counters(struct consensusd *self, const struct consensus_status
         {CONSENSUSD_METRIC_COMMITS, counters->commits},
         {CONSENSUSD_METRIC_SIGNATURES, counters->signatures_verified},
         {CONSENSUSD_METRIC_EQUIVOCATIONS, counters->equivocations},
+        {CONSENSUSD_METRIC_PEERS_CONNECTED, peers_connected(self)},
         {CONSENSUSD_METRIC_STORE_BYTES, safety_store_bytes(self->store)},
     };
     for (size_t i = 0; i < ARRAY_COUNT(values); i++)
         metrics_set(self->metrics, values[i].metric, (int64_t)values[i].value);
-    const uint64_t drops[DROP_COUNT] = {counters->dropped_stale, counters->dropped_ahead, counters->dropped_bad,
-                                        counters->dropped_unlinked, self->dropped_frames};
+    const uint64_t drops[DROP_COUNT] = {counters->dropped_stale,    counters->dropped_ahead, counters->dropped_bad,
+                                        counters->dropped_unlinked, self->dropped_frames,    self->dropped_requests};
     for (size_t i = 0; i < DROP_COUNT; i++)
         metrics_set_at(self->metrics, CONSENSUSD_METRIC_DROPPED, i, (int64_t)drops[i]);
 }
@@ -120,6 +134,7 @@ void show_all(struct consensusd *self)
     admin_status_set_u64(self->admin, "view_timeout_ms", status.view_timeout_ms);
     admin_status_set_u64(self->admin, "behind", status.behind);
     admin_status_set_u64(self->admin, "executor_height", self->executor_height);
+    admin_status_set_u64(self->admin, "peers_connected", peers_connected(self));
     admin_status_set_text(self->admin, "leader", self->genesis->validators[status.leader].name);
 }
 
@@ -133,7 +148,12 @@ static void answer_status(struct consensusd *self, const struct bus_route *route
         uint64_t value;
     } numbers[] = {{(char *)(uintptr_t) "height", status.committed_height},
                    {(char *)(uintptr_t) "view", status.view},
-                   {(char *)(uintptr_t) "high_qc_view", status.high_qc_view}};
+                   {(char *)(uintptr_t) "high_qc_view", status.high_qc_view},
+                   {(char *)(uintptr_t) "last_voted_view", status.last_voted_view},
+                   {(char *)(uintptr_t) "view_timeout_ms", status.view_timeout_ms},
+                   {(char *)(uintptr_t) "leader", status.leader},
+                   {(char *)(uintptr_t) "behind", status.behind},
+                   {(char *)(uintptr_t) "peers_connected", peers_connected(self)}};
     char texts[ARRAY_COUNT(numbers)][24];
     Cybermesh__Query__V1__StatusItem items[ARRAY_COUNT(numbers)];
     Cybermesh__Query__V1__StatusItem *list[ARRAY_COUNT(numbers)];

@@ -363,9 +363,12 @@ static void job_ask(struct consensusd *self, struct job *job)
     }
     if (job->stage == JOB_EXECUTE && job->kind == JOB_CHECK && !bodies_at_hand(self, job))
         job_move(job, JOB_POOL);
-    if (job->asked_ms == 0)
+    if (job->asked_ms == 0) {
         job->request = ++self->request_last;
+        job->asked_count = 0;
+    }
     job->asked_ms = loop_now_ms();
+    job->asked_count++;
     if (job->stage == JOB_POOL) {
         if (job->kind == JOB_CHECK)
             send_resolve(self, &job->header, &job->block_id, job->tx_ids, job->request);
@@ -855,6 +858,16 @@ static void on_execution(void *context, struct bus_message *message)
 
 /* --- once in a while ---------------------------------------------------------------------------------------------- */
 
+/* executord answers in order and executes what it is asked twice, so a busy one is asked again ever more seldom; if it
+ * was restarted, its new epoch tells. */
+static uint64_t resend_ms(const struct job *job)
+{
+    if (job->stage == JOB_POOL || job->asked_count < 2)
+        return RESEND_MS;
+    uint32_t shift = job->asked_count - 1;
+    return (uint64_t)RESEND_MS << (shift < RESEND_SHIFT_MAX ? shift : RESEND_SHIFT_MAX);
+}
+
 void stages_tick(struct consensusd *self)
 {
     uint64_t now_ms = loop_now_ms();
@@ -862,7 +875,7 @@ void stages_tick(struct consensusd *self)
     ask_height(self);
     for (size_t i = 0; i < JOBS_MAX; i++) {
         struct job *job = &self->jobs[i];
-        if (job->kind != JOB_NONE && now_ms >= job->asked_ms + RESEND_MS)
+        if (job->kind != JOB_NONE && now_ms >= job->asked_ms + resend_ms(job))
             job_ask(self, job);
     }
 }

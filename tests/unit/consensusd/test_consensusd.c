@@ -50,6 +50,7 @@ enum {
     BLOCK_TXS = 64,
     FRAME_BYTES = 1 << 20,
     PATIENCE_MS = 30000,
+    MESSAGES_PER_TURN = 32,
 };
 
 struct version {
@@ -89,6 +90,7 @@ static uint32_t validator_count;
 static char texts[TXS_MAX][32]; /* bodies */
 static uint64_t submitted_ms[TXS_MAX];
 static uint32_t tx_count;
+static long build_ms; /* how long executord takes to build a block */
 static uint8_t buffer[FRAME_BYTES];
 
 static uint64_t now_ms(void)
@@ -411,6 +413,7 @@ static void on_execution(struct validator *self, struct bus_message *message)
         height.genesis_header = (ProtobufCBinaryData){sizeof encoded, encoded};
     } else if (frame->body_case == CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_BUILD) {
         cybermesh__execution__v1__built__init(out.built = &built);
+        nanosleep(&(struct timespec){.tv_nsec = build_ms * 1000000}, NULL);
         on_build(self, frame->build, &built, encoded);
         static Cybermesh__Execution__V1__RefusedTx refused[BLOCK_TXS];
         static Cybermesh__Execution__V1__RefusedTx *list[BLOCK_TXS];
@@ -449,12 +452,12 @@ static void play(void)
     for (uint32_t i = 0; i < validator_count; i++) {
         struct validator *self = &validators[i];
         struct bus_message message;
-        while (bus_receive(self->pool, &message) == 0) {
+        for (int n = 0; n < MESSAGES_PER_TURN && bus_receive(self->pool, &message) == 0; n++) {
             on_pool(self, &message);
             bus_message_deinit(&message);
             idle = false;
         }
-        while (bus_receive(self->execution, &message) == 0) {
+        for (int n = 0; n < MESSAGES_PER_TURN && bus_receive(self->execution, &message) == 0; n++) {
             on_execution(self, &message);
             bus_message_deinit(&message);
             idle = false;
@@ -636,6 +639,7 @@ static int setup(uint32_t count)
 {
     memset(validators, 0, sizeof validators);
     tx_count = 0;
+    build_ms = 0;
     strcpy(directory + sizeof directory - 7, "XXXXXX");
     if (sodium_init() < 0 || !mkdtemp(directory) || chdir(directory) < 0 || bus_new(&bus) < 0)
         return -1;
@@ -698,6 +702,16 @@ static void what_execution_refuses_leaves_the_pool_with_its_reason(void **state)
     assert_int_equal(validators[0].dropped_reason[0], REASON_CONTENT_RULE);
     assert_int_equal(validators[0].executed[0], 0);
     assert_int_equal(validators[0].dropped_reason[1], 0);
+}
+
+/* A question is asked again every 500 ms; the answer to the first must do. */
+static void a_slow_executord_is_waited_for(void **state)
+{
+    build_ms = 700;
+    submit("tx");
+    settle();
+    submit("tx");
+    settle();
 }
 
 static void without_work_there_are_no_blocks(void **state)
@@ -818,12 +832,13 @@ static void a_store_of_another_network_is_refused(void **state)
 int main(int argc, char *argv[])
 {
     assert_int_equal(argc, 2);
-    daemon_path = argv[1];
+    daemon_path = realpath(argv[1], NULL); /* it is started in another directory */
     const struct CMUnitTest tests[] = {
 #define ALONE(name) cmocka_unit_test_setup_teardown(name, setup_one, teardown)
 #define FOUR(name) cmocka_unit_test_setup_teardown(name, setup_four, teardown)
         ALONE(one_validator_commits_alone),
         ALONE(what_execution_refuses_leaves_the_pool_with_its_reason),
+        ALONE(a_slow_executord_is_waited_for),
         ALONE(without_work_there_are_no_blocks),
         ALONE(a_killed_validator_goes_on_where_it_was),
         ALONE(a_restarted_executord_is_told_what_it_lacks),

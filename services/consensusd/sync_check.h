@@ -1,0 +1,14 @@
+/* sync_check.h - what of an answer with blocks may be kept.
+ *
+ * Pure. Ownership: nothing is kept. Threads: no state.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/base/genesis.h"
+#include "services/consensusd/consensus_codec.h"
+
+/* How many of the answer's first blocks are what they should be: the bodies are those of the header's tx_root, and the
+ * certificate is the block's own and verifies. */
+size_t sync_check_good(const struct genesis *genesis, const struct consensus_codec_sync *response);
