@@ -21,7 +21,7 @@ PURE_SYMBOLS = re.compile(
 
 LINES_MAX = 1000  # of a source file; 600 is long already
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
-MACHINE_PATH = re.compile(r"(?<![\w./])/(?:wo" r"rk|ro" r"ot|ho" r"me)/\w")
+MACHINE_PATH = re.compile(r"(?<![\w./])/(?:wo" r"rk|ho" r"me)/\w")
 
 SERVICE = re.compile(r"services/([a-z]+)/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(<[^>]+>|"[^"]+")', re.M)
