@@ -656,7 +656,9 @@ int main(int argc, char *argv[])
 {
     if (argc < 2)
         return EXIT_FAILURE;
-    program = argv[1];
+    program = realpath(argv[1], NULL);
+    if (!program)
+        return EXIT_FAILURE;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_becomes_ready),
         cmocka_unit_test(blocks_are_told),
