@@ -199,7 +199,8 @@ static int restore_block(void *context, const struct safety_store_block *block)
     return self->failure;
 }
 
-static int read_root(struct consensusd *self, struct consensus_config *config)
+/* The last committed block, and its own certificate (no signatures: none stored). */
+static int read_root(struct consensusd *self, struct consensus_config *config, struct qc *qc)
 {
     self->committed_height = safety_store_height(self->store);
     config->root = self->genesis_header;
@@ -212,13 +213,26 @@ static int read_root(struct consensusd *self, struct consensus_config *config)
         return rc;
     config->root = block.header;
     config->root_id = block.id;
+    *qc = block.qc;
     safety_store_block_deinit(&block);
     return 0;
+}
+
+/* The core holds the root without its certificate, which is stored with the next block. It is in the store: a block
+ * may be built on the root before anybody shows the certificate again. */
+static void restore_root(struct consensusd *self, const struct block_header *root, const struct qc *qc)
+{
+    if (qc->signature_count == 0)
+        return;
+    struct consensus_event event = {.type = CONSENSUS_RESTORED};
+    event.u.restored = (struct consensus_certified){.header = *root, .justify = qc};
+    consensusd_step(self, &event);
 }
 
 int consensusd_start_core(struct consensusd *self)
 {
     static struct consensus_voting voting;
+    static struct qc root_qc;
     struct consensus_config config = {.genesis = self->genesis,
                                       .self = self->self,
                                       .key = self->key,
@@ -230,11 +244,12 @@ int consensusd_start_core(struct consensusd *self)
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return log_failure(rc, "read the voting state");
     config.voting = rc == 0 ? &voting : NULL;
-    rc = read_root(self, &config);
+    rc = read_root(self, &config, &root_qc);
     rc = rc == 0 ? consensus_new(&self->core, &config) : rc;
     sign_key_wipe(&config.key);
     if (rc < 0)
         return log_failure(rc, "begin at the stored block");
+    restore_root(self, &config.root, &root_qc);
     rc = safety_store_each_open(self->store, restore_block, self);
     if (rc < 0)
         return log_failure(rc, "read the blocks voted for");

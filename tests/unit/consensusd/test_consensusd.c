@@ -18,6 +18,7 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,6 +39,7 @@
 #include "proto/execution.pb-c.h"
 #include "proto/pool.pb-c.h"
 #include "proto/proof.pb-c.h"
+#include "services/consensusd/safety_store.h"
 
 typedef Cybermesh__Execution__V1__ExecutionFrame execution_pb;
 typedef Cybermesh__Pool__V1__PoolFrame pool_pb;
@@ -505,6 +507,7 @@ static void start(uint32_t index)
     assert_true(self->pid >= 0);
     if (self->pid > 0)
         return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
     clearenv();
     put_env("NODE_NAME", "%s", self->name);
     put_env("GENESIS_FILE", "../genesis.json");
@@ -752,6 +755,61 @@ static void a_restarted_executord_is_told_what_it_lacks(void **state)
     settle();
 }
 
+/* A store in which the highest certificate known is that of the last committed block, and nothing above it. */
+static void write_store_at(const struct version *root)
+{
+    static struct consensus_voting voting;
+    uint8_t seed[32] = {1, 0x51}, message[CERT_VOTE_BYTES];
+    struct sign_key key;
+    sign_key_from_seed(&key, seed);
+    voting = (struct consensus_voting){.last_voted_view = root->header.view};
+    struct qc *qc = &voting.high_qc;
+    *qc = (struct qc){
+        .view = root->header.view, .height = root->header.height, .block_id = root->id, .signature_count = 1};
+    cert_vote_bytes(message, &genesis->chain_id, qc->view, qc->height, &qc->block_id);
+    sign_message(&qc->signatures[0].signature, &key, span_of(message, sizeof message));
+    struct safety_store_options options = {.path = "v0/data/consensusd",
+                                           .map_bytes_max = (uint64_t)256 << 20,
+                                           .chain_id = genesis->chain_id,
+                                           .key = key.public};
+    struct safety_store *store = NULL;
+    struct block_header proof[] = {root->header, root->header};
+    struct consensus_commit commit = {.block_id = root->id,
+                                      .header = root->header,
+                                      .qc = qc,
+                                      .proof_headers = proof,
+                                      .proof_header_count = 2,
+                                      .proof_qc = qc};
+    struct safety_store_vote vote = {.voting = &voting};
+    static const struct span none[1];
+    assert_int_equal(safety_store_open(&store, &options), 0);
+    assert_int_equal(safety_store_set_genesis(store, &genesis_header), 0);
+    assert_int_equal(safety_store_commit(store, &commit, none, 0), 0);
+    assert_int_equal(safety_store_vote(store, &vote), 0);
+    safety_store_close(&store);
+}
+
+static void a_validator_builds_on_the_block_it_restarted_with(void **state)
+{
+    stop(0, SIGKILL);
+    struct validator *self = &validators[0];
+    struct version root = {.header = {.chain_id = genesis->chain_id,
+                                      .height = 1,
+                                      .view = 1,
+                                      .parent_id = block_id(&genesis_header),
+                                      .proposer = genesis->validators[0].id,
+                                      .timestamp_ms = genesis_header.timestamp_ms + 1}};
+    execute(&root, &self->versions[0], NULL, 0);
+    keep_version(self, &root);
+    self->chain[++self->height] = root.id;
+    assert_int_equal(system("rm -rf v0/data"), 0);
+    write_store_at(&root);
+    start(0);
+    submit("tx");
+    settle();
+    stop(0, SIGTERM);
+}
+
 static void four_validators_commit_the_same(void **state)
 {
     for (int i = 0; i < 20; i++) {
@@ -843,6 +901,7 @@ int main(int argc, char *argv[])
         ALONE(a_killed_validator_goes_on_where_it_was),
         ALONE(a_restarted_executord_is_told_what_it_lacks),
         ALONE(a_store_of_another_network_is_refused),
+        ALONE(a_validator_builds_on_the_block_it_restarted_with),
         FOUR(four_validators_commit_the_same),
         FOUR(three_go_on_and_the_fourth_catches_up),
         FOUR(a_validator_whose_executord_is_ahead_catches_up),
