@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ static void start(void)
     assert_true(child >= 0);
     if (child > 0)
         return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
     struct executord *daemon = NULL;
     int rc = executord_new(&daemon, &config);
     if (rc == 0)

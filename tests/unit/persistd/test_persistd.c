@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,7 @@ static void start(struct story *s)
     assert_true(s->pid >= 0);
     if (s->pid > 0)
         return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
     char log[VALUE_BYTES];
     snprintf(log, sizeof log, "%s/log", s->directory);
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
