@@ -143,6 +143,70 @@ static void lists_grow_or_end(void **state)
     assert_null(answers_append_take(NULL, NULL));
 }
 
+/* --- memory ------------------------------------------------------------------------------------------------------- */
+
+static size_t allocations_left;
+
+static void *allocate(size_t size)
+{
+    if (allocations_left == 0)
+        return NULL;
+    allocations_left--;
+    return malloc(size);
+}
+
+static json_t *make_block(const void *facts)
+{
+    return answers_block(facts);
+}
+
+static json_t *make_commit_proof(const void *facts)
+{
+    return answers_commit_proof(blob_span(facts));
+}
+
+static json_t *make_transaction_proof(const void *facts)
+{
+    return answers_transaction_proof(facts);
+}
+
+/* The first, second, .. allocation fails: no document, and (under the sanitizers) nothing is lost. */
+static void assert_whole_or_none(json_t *(*make)(const void *facts), const void *facts)
+{
+    size_t failures = 0;
+    json_t *value = NULL;
+    for (; !value; failures++) {
+        assert_true(failures < 10000);
+        allocations_left = failures;
+        json_set_alloc_funcs(allocate, free);
+        value = make(facts);
+        json_set_alloc_funcs(malloc, free);
+    }
+    json_t *whole = make(facts);
+    assert_true(failures > 10 && json_equal(value, whole));
+    json_decref(value);
+    json_decref(whole);
+}
+
+static void without_memory_there_is_no_document(void **state)
+{
+    json_t *file = vectors_load("commit_proofs.json");
+    struct blob proof = vectors_bytes(json_array_get(vectors_get(file, "cases"), 0), "protobuf");
+    struct answers_block block = {.hash = bytes_of(1)};
+    struct hash items[3] = {{{1}}, {{2}}, {{3}}};
+    struct answers_transaction_proof facts = {.tx_ids = items,
+                                              .receipt_hashes = items,
+                                              .tx_count = 3,
+                                              .index = 1,
+                                              .receipt = span_text("receipt"),
+                                              .commit_proof = blob_span(&proof)};
+    assert_whole_or_none(make_block, &block);
+    assert_whole_or_none(make_commit_proof, &proof);
+    assert_whole_or_none(make_transaction_proof, &facts);
+    blob_free(&proof);
+    json_decref(file);
+}
+
 /* --- proofs ------------------------------------------------------------------------------------------------------- */
 
 static void commit_proofs_are_those_of_the_vectors(void **state)
@@ -354,6 +418,7 @@ int main(void)
         cmocka_unit_test(severities_have_labels),
         cmocka_unit_test(problems_have_a_code),
         cmocka_unit_test(lists_grow_or_end),
+        cmocka_unit_test(without_memory_there_is_no_document),
         cmocka_unit_test(commit_proofs_are_those_of_the_vectors),
         cmocka_unit_test(what_is_no_commit_proof_is_none),
         cmocka_unit_test(transaction_proofs_are_those_of_the_vectors),

@@ -150,7 +150,7 @@ static void other_paths_are_not_found(void **state)
         "/api/v1/blocks/1/header",
         "/api/v1/transactions",
         "/api/v1/state",
-        "/api/v1/validators/" ID "/proof",
+        "/api/v1/validators/0/proof",
         "/api/v1/a/b/c/d/e/f/g",
         "http://",
         "http://x",
