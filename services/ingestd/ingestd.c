@@ -163,9 +163,10 @@ static int start_cores(struct ingestd *self)
 {
     uint64_t seed;
     randombytes_buf(&seed, sizeof seed);
-    int rc = offsets_new(&self->offsets, &(struct offsets_limits){.record_count_max = INGESTD_RECORD_COUNT_MAX,
-                                                                  .record_bytes_max = INGESTD_RECORD_BYTES_MAX,
-                                                                  .extra_count = 2 * INGESTD_POLL_COUNT_MAX});
+    const struct offsets_limits limits = {.record_count_max = (uint32_t)self->config->in_flight_records_max,
+                                          .record_bytes_max = self->config->in_flight_bytes_max,
+                                          .extra_count = 2 * INGESTD_POLL_COUNT_MAX};
+    int rc = offsets_new(&self->offsets, &limits);
     if (rc == 0)
         rc = pending_new(&self->pending, offsets_capacity(self->offsets), seed);
     if (rc < 0)

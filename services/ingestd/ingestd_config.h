@@ -15,6 +15,8 @@ struct ingestd_config {
     char *commits_topic;
     char *group_id;
     uint64_t max_timestamp_skew_ms;
+    uint64_t in_flight_records_max;
+    uint64_t in_flight_bytes_max;
     char *admission_endpoint;
     char *feed_endpoint;
     char *feed_pub_endpoint;

@@ -31,9 +31,7 @@
 #include "services/ingestd/producers.h"
 
 enum {
-    INGESTD_RECORD_COUNT_MAX = 32768,    /* in flight; then partitions are paused */
-    INGESTD_RECORD_BYTES_MAX = 64 << 20, /* the same in bytes of key and value */
-    INGESTD_POLL_COUNT_MAX = 512,        /* records of one poll */
+    INGESTD_POLL_COUNT_MAX = 512, /* records of one poll */
     INGESTD_TICK_MS = 50,
     INGESTD_BEAT_MS = 1000,
 };

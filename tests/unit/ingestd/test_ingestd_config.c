@@ -61,6 +61,8 @@ static void what_is_not_said_has_defaults(void **state)
     assert_string_equal(config.commits_topic, "control.commits.v1");
     assert_int_equal(config.max_timestamp_skew_ms, 300000);
     assert_int_equal(config.verify_threads, 1);
+    assert_int_equal(config.in_flight_records_max, 32768);
+    assert_int_equal(config.in_flight_bytes_max, 64 << 20);
     assert_string_equal(config.admission_endpoint, "ipc://ipc/admission.sock");
     unload(&config);
 }
