@@ -96,6 +96,7 @@ static void announcing_that_waits_for_the_same_block_or_for_none_asks_nothing(vo
 {
     struct feed feed = following(100, 1000);
     expect_nothing(&feed, 101, 1000); /* not there yet */
+    expect_nothing(&feed, 102, 1000);
     expect_nothing(&feed, 0, 1000);
     assert_int_equal(feed_block(&feed, 103, 1000), FEED_GAP);
     expect_range(&feed, 101, 1000, 101);
