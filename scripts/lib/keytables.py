@@ -38,7 +38,7 @@ def _table(name, keys):
     yield f"### {name}\n"
     yield "| key | meaning | wants |\n|---|---|---|"
     for key, text, wants in keys:
-        wants = wants.replace("|", "\\|")
+        text, wants = (cell.replace("|", "\\|") for cell in (text, wants))
         yield f"| {key} | {text} | {wants} |"
     yield ""
 
