@@ -28,7 +28,7 @@ def test_four_of_five_go_on_without_one_and_it_catches_up(cluster):
     for pair in cluster.stages_of("v4"):
         cluster.kill(*pair)
     traffic = Traffic(cluster, 600, RATE, wait_s=0)
-    traffic.process.wait(60)
+    traffic.finish()
     require_everywhere(traffic, validators=["v1", "v2", "v3", "v5"])
     cluster.start_stages(cluster.stages_of("v4"))
     require_everywhere(traffic)
@@ -40,7 +40,7 @@ def test_three_of_five_stop_safely_and_go_on_when_one_is_back(cluster):
         for pair in cluster.stages_of(validator):
             cluster.kill(*pair)
     traffic = Traffic(cluster, 300, RATE, wait_s=0)
-    traffic.process.wait(60)
+    traffic.finish()
     time.sleep(5)
     heights = {name: _height(cluster, name) for name in ("v1", "v2", "v3")}
     time.sleep(5)

@@ -24,7 +24,7 @@ class Traffic:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def finish(self, timeout_s=180):
-        """Wait for its end; every event must have been committed. Returns its report."""
+        """Wait for its end; every event must have been committed, or with wait_s=0 taken by the broker. Returns its report."""
         output, _ = self.process.communicate(timeout=timeout_s)
         assert self.process.returncode == 0, f"produce: exit {self.process.returncode}: {output}"
         return json.loads(output)
