@@ -156,6 +156,7 @@ def _parse():
     parser.add_argument("--only", action="append", default=[], metavar="PART", help="the same as PART")
     parser.add_argument("--quick", action="store_true", help=f"all but {' and '.join(SLOW)}")
     parser.add_argument("--filter", default="", metavar="TEXT", help="only tests whose name has this text; no lint")
+    parser.add_argument("--long", action="store_true", help="also the tests that take minutes each")
     options = parser.parse_args()
     options.parts += options.only
     unknown = [name for name in options.parts if name not in PARTS]
@@ -186,6 +187,8 @@ def _run_part(name, options):
 def main():
     options = _parse()
     names = _chosen(options)
+    if options.long:
+        os.environ["CYBERMESH_LONG"] = "1"
     if "release" not in names and set(names) & set(NEED_RELEASE) and _run([ROOT / "scripts/build"]) != 0:
         print("\n0 passed, 1 failed", flush=True)
         return 1

@@ -1,8 +1,9 @@
 """scripts/bench pipeline: throughput, latency and CPU of a five-validator cluster, against the signature limit.
 
-The limit is what the machine's cores can verify: cores / (validators x one verification), measured in the same run on a
-machine that does nothing else. The sustained rate is found by doubling and halving steps of RATE_STEP_S, then held for
---seconds; it counts when everything that was sent is stored on the first validator within SETTLE_S of the last event.
+The limit is what the machine's cores can verify: cores / (validators x one verification), the verification being the
+fastest of several measurements before and after the cluster ran. The latency at LATENCY_RATE is measured first, on the
+quiet cluster. The sustained rate is found by halving and steps of RATE_STEP_S, then held for --seconds. A rate is held when all of it was sent in time and everything is stored on the first validator
+within SETTLE_S of the last event. CPU is counted from the first event until all validators have stored the last.
 """
 
 import argparse
@@ -21,17 +22,20 @@ PAYLOAD_BYTES = 512
 SETTLE_S = 5
 RATE_STEP_S = 5
 LATENCY_RATE, LATENCY_SECONDS = 100, 20
+VERIFY_RUNS = 5
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def verification_us():
-    """One signature check, from the microbenchmark."""
-    output = subprocess.run([ROOT / "build/tests/bench/bench_base"], capture_output=True, text=True, check=True).stdout
-    for line in output.splitlines():
-        row = json.loads(line)
-        if row["op"] == "tx_check_signature":
-            return float(row["us_per_op"])
-    raise Failure("bench_base printed no line about tx_check_signature")
+    """One signature check, from the microbenchmark: the fastest of VERIFY_RUNS, for other work only adds to it."""
+    times = []
+    for _ in range(VERIFY_RUNS):
+        output = subprocess.run([ROOT / "build/tests/bench/bench_base", "tx_check_signature"], capture_output=True, text=True,
+                                check=True).stdout
+        times += [float(row["us_per_op"]) for row in map(json.loads, output.splitlines()) if row["op"] == "tx_check_signature"]
+    if not times:
+        raise Failure("bench_base printed no line about tx_check_signature")
+    return min(times)
 
 
 def usage(cluster):
@@ -69,20 +73,23 @@ def produce(cluster, rate, seconds):
 
 
 def find_rate(cluster, limit, console):
-    """A rate that the cluster holds for a step, the next one being too much."""
-    rate, step = limit * 0.1, limit * 0.1
-    best = None
-    while step >= limit * 0.02 and rate < limit * 1.1:
-        _, held = produce(cluster, rate, RATE_STEP_S)
-        console.step(f"{rate:.0f}/s for {RATE_STEP_S} s: {'held' if held else 'too much'}")
-        if held:
-            best = rate
-            rate += step
+    """A rate that the cluster holds for a step, one a fiftieth of the limit above it being too much."""
+    def held(rate):
+        answer = produce(cluster, rate, RATE_STEP_S)[1]
+        console.step(f"{rate:.0f}/s for {RATE_STEP_S} s: {'held' if answer else 'too much'}")
+        return answer
+
+    best = limit * 0.2
+    while not held(best):
+        best /= 2
+        if best < limit * 0.02:
+            raise Failure("no rate was held")
+    step = best / 2
+    while step >= limit * 0.02:
+        if held(best + step):
+            best += step
         else:
             step /= 2
-            rate = (best or 0) + step
-    if best is None:
-        raise Failure("no rate was held")
     return best
 
 
@@ -105,22 +112,29 @@ def main():
     cores = os.cpu_count()
     validators = 5
     limit = cores * 1e6 / (validators * verify_us)
-    console.step(f"one signature check takes {verify_us:.1f} us: {cores} cores and {validators} validators verify {limit:.0f}/s at most")
+    console.step(f"one signature check takes {verify_us:.1f} us: {cores} cores and {validators} validators verify "
+                 f"{limit:.0f}/s at most")
     cluster = launch.bring_up(launch.Options(run_dir=Path(options.run_dir), validators=validators), console)
     try:
-        produce(cluster, LATENCY_RATE, 3)
+        produce(cluster, LATENCY_RATE, 10)  # caches, the broker's compiler
+        latency, latency_held = produce(cluster, LATENCY_RATE, LATENCY_SECONDS)
+        times = latency["latency_ms"]
+        console.step(f"{LATENCY_RATE}/s for {LATENCY_SECONDS} s: p50 {times['p50']:.0f} ms, p99 {times['p99']:.0f} ms")
         rate = options.rate or find_rate(cluster, limit, console)
         report, held, cpu, memory_before, memory_after = measure(cluster, rate, options.seconds)
         while not held and not options.rate and rate > limit * 0.05:
+            console.step(f"{rate:.0f}/s for {options.seconds} s: too much")
             rate *= 0.9
             report, held, cpu, memory_before, memory_after = measure(cluster, rate, options.seconds)
         console.step(f"{rate:.0f}/s for {options.seconds} s: {'held' if held else 'NOT held'}")
-        latency, _ = produce(cluster, LATENCY_RATE, LATENCY_SECONDS)
     finally:
         cluster.stop_all(console)
-    answer = {"tx_per_s": report["tx_per_s"], "held": held, "limit_tx_per_s": limit, "ratio": report["tx_per_s"] / limit,
+    verify_us = min(verify_us, verification_us())
+    limit = cores * 1e6 / (validators * verify_us)
+    answer = {"tx_per_s": report["tx_per_s"], "held": held, "held_at_100": latency_held, "limit_tx_per_s": limit,
+              "ratio": report["tx_per_s"] / limit,
               "verify_us": verify_us, "cores": cores, "validators": validators, "payload_bytes": PAYLOAD_BYTES,
-              "latency_ms": report["latency_ms"], "latency_ms_at_100": latency["latency_ms"], "cpu_us_per_tx": cpu,
+              "latency_ms": report["latency_ms"], "latency_ms_at_100": times, "cpu_us_per_tx": cpu,
               "memory_bytes_before": memory_before, "memory_bytes_after": memory_after}
     path = ROOT / "run/bench/pipeline.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,8 +144,8 @@ def main():
     for line in table(["process (all validators)", "CPU us/tx", "MiB before", "MiB after"], rows):
         console.text(line)
     console.text(f"throughput {answer['tx_per_s']:.0f}/s, {100 * answer['ratio']:.0f} % of the signature limit; at "
-                 f"{LATENCY_RATE}/s p50 {answer['latency_ms_at_100']['p50']:.0f} ms, p99 {answer['latency_ms_at_100']['p99']:.0f} ms; {path}")
-    return 0 if held else 1
+                 f"{LATENCY_RATE}/s p50 {times['p50']:.0f} ms, p99 {times['p99']:.0f} ms; {path}")
+    return 0 if held and latency_held else 1
 
 
 if __name__ == "__main__":

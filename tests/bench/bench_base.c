@@ -179,13 +179,16 @@ static double round_us(struct bench *bench, const struct operation *operation)
     return (now_us() - begin) / operation->count;
 }
 
-int main(void)
+/* bench_base [OPERATION]: a line of JSON for each operation, or for that one. */
+int main(int argc, char *argv[])
 {
     static struct bench bench;
     if (sodium_init() < 0)
         return EXIT_FAILURE;
     bench_init(&bench);
     for (size_t i = 0; i < ARRAY_COUNT(operations); i++) {
+        if (argc > 1 && strcmp(argv[1], operations[i].name) != 0)
+            continue;
         double best = round_us(&bench, &operations[i]);
         for (int round = 1; round < ROUNDS; round++) {
             double us = round_us(&bench, &operations[i]);
