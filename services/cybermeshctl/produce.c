@@ -219,7 +219,8 @@ static int wait_acknowledged(struct run *run)
             moved_us = clock_us();
         }
         if (clock_us() - moved_us > BROKER_SILENT_S * UINT64_C(1000000))
-            return ctl_fail(CTL_ERROR, "kafka at %s: acknowledged %" PRIu64 " of %" PRIu64 " events, then nothing for %d s",
+            return ctl_fail(CTL_ERROR,
+                            "kafka at %s: acknowledged %" PRIu64 " of %" PRIu64 " events, then nothing for %d s",
                             run->cluster->kafka, run->acknowledged, run->made, BROKER_SILENT_S);
         if (kafka_producer_poll(run->kafka) < 0)
             return ctl_fail(CTL_ERROR, "kafka: the producer cannot go on");
@@ -525,16 +526,17 @@ static int run_verb(int argc, char *argv[])
 const struct ctl_verb ctl_produce = {
     .name = "produce",
     .summary = "send signed sample events, wait until they are committed, show how long it took",
-    .help = "usage: cybermeshctl produce [OPTION VALUE]...\n\n"
-            "  --cluster FILE   default run/cluster.json\n"
-            "  --count N        events to send (default 1000)\n"
-            "  --rate R         per second; 0: as fast as possible (default)\n"
-            "  --mix anomaly=80,evidence=15,policy=5   weights\n"
-            "  --payload BYTES  about that much content in each event (default 512)\n"
-            "  --alg v1|v2|both signatures (default both, in turns)\n"
-            "  --wait SECONDS   for the commits, after the broker has every event (default 60); 0: do not\n"
-            "  -o json|text\n\n"
-            "Exit 0 only if every event is in the database of every validator (with --wait 0: if the broker has them);\n"
-            "1 if some are missing; 3 if the broker or a database fails.\n",
+    .help =
+        "usage: cybermeshctl produce [OPTION VALUE]...\n\n"
+        "  --cluster FILE   default run/cluster.json\n"
+        "  --count N        events to send (default 1000)\n"
+        "  --rate R         per second; 0: as fast as possible (default)\n"
+        "  --mix anomaly=80,evidence=15,policy=5   weights\n"
+        "  --payload BYTES  about that much content in each event (default 512)\n"
+        "  --alg v1|v2|both signatures (default both, in turns)\n"
+        "  --wait SECONDS   for the commits, after the broker has every event (default 60); 0: do not\n"
+        "  -o json|text\n\n"
+        "Exit 0 only if every event is in the database of every validator (with --wait 0: if the broker has them);\n"
+        "1 if some are missing; 3 if the broker or a database fails.\n",
     .run = run_verb,
 };
