@@ -20,7 +20,7 @@
 #include "common/edge/keyfile.h"
 #include "services/cybermeshctl/ctl.h"
 
-enum { PATH_BYTES = 4096, PORTS_PER_VALIDATOR = 32, PASSWORD_BYTES = 24 };
+enum { PATH_BYTES = 4096, PORTS_PER_VALIDATOR = 32, PASSWORD_BYTES = 24, GROUP_CHAIN_BYTES = 4 };
 
 enum port_offset {
     PORT_CONSENSUS_PUB,
@@ -234,13 +234,22 @@ static void write_database(const struct testnet *net, FILE *file, const char *na
             (unsigned long long)net->db_port, name, name, role, passfile);
 }
 
+/* The group's name has the first digits of the chain id, so that a new network on a broker that served another one
+ * finds neither that one's offsets nor where its commit notices stood. */
+static void write_kafka(const struct testnet *net, FILE *file, const char *name)
+{
+    char chain[2 * GROUP_CHAIN_BYTES + 1];
+    hex_encode(chain, net->genesis.chain_id.bytes, GROUP_CHAIN_BYTES);
+    fprintf(file, "KAFKA_BROKERS=%s\nKAFKA_CONSUMER_GROUP_ID=cybermesh-%s-%s\nCONTROL_KEY_FILE=keys/control.key\n",
+            net->kafka, chain, name);
+}
+
 static void write_stage(const struct testnet *net, FILE *file, uint32_t index, enum stage stage)
 {
     const char *name = net->genesis.validators[index].name;
     switch (stage) {
     case INGESTD:
-        fprintf(file, "KAFKA_BROKERS=%s\nKAFKA_CONSUMER_GROUP_ID=cybermesh-%s\nCONTROL_KEY_FILE=keys/control.key\n",
-                net->kafka, name);
+        write_kafka(net, file, name);
         break;
     case MEMPOOLD:
         fprintf(file,
@@ -299,6 +308,12 @@ static int make_validators(struct testnet *net)
         if (rc != CTL_OK)
             return rc;
     }
+    return CTL_OK;
+}
+
+static int make_environments(const struct testnet *net)
+{
+    char dir[PATH_BYTES];
     for (uint32_t i = 0; i < net->validator_count; i++) {
         int rc = make_path(dir, net->dir, net->genesis.validators[i].name);
         rc = rc == CTL_OK ? write_environment(net, i, dir) : rc;
@@ -325,6 +340,18 @@ static int make_producers(struct testnet *net, struct genesis_producer *out)
     return rc;
 }
 
+/* Write the genesis file, and read it back for the chain id. */
+static int make_genesis(struct testnet *net, const char *path)
+{
+    CLEANUP(genesis_destroy) struct genesis *loaded = NULL;
+    int rc = genesis_file_write(path, &net->genesis);
+    rc = rc == 0 ? genesis_file_load(path, &loaded) : rc;
+    if (rc < 0 || !loaded)
+        return ctl_fail(CTL_USAGE, "%s: %s", path, err_text(rc));
+    net->genesis.chain_id = loaded->chain_id;
+    return CTL_OK;
+}
+
 static int make_testnet(struct testnet *net)
 {
     struct timespec now;
@@ -339,14 +366,12 @@ static int make_testnet(struct testnet *net)
     rc = rc == CTL_OK ? make_producers(net, list) : rc;
     rc = rc == CTL_OK ? make_validators(net) : rc;
     rc = rc == CTL_OK ? make_path(path, net->dir, "genesis.json") : rc;
-    if (rc != CTL_OK)
-        return rc;
-    int written = genesis_file_write(path, &net->genesis);
+    rc = rc == CTL_OK ? make_genesis(net, path) : rc;
+    rc = rc == CTL_OK ? make_environments(net) : rc;
     net->genesis.producers = NULL;
-    if (written < 0)
-        return ctl_fail(CTL_USAGE, "%s: %s", path, err_text(written));
-    printf("%s\n", path);
-    return CTL_OK;
+    if (rc == CTL_OK)
+        printf("%s\n", path);
+    return rc;
 }
 
 static int option(struct testnet *net, const char *name, const char *value)

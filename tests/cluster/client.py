@@ -147,8 +147,8 @@ class Client:
 
     def lag(self, validator):
         """Records of the input topics behind the offsets that a validator's ingestd committed."""
-        consumer = Consumer({"bootstrap.servers": self.description["kafka"], "group.id": f"cybermesh-{validator['name']}",
-                             "enable.auto.commit": False})
+        group = self.cluster.setting(validator["name"], "ingestd", "KAFKA_CONSUMER_GROUP_ID")
+        consumer = Consumer({"bootstrap.servers": self.description["kafka"], "group.id": group, "enable.auto.commit": False})
         lag = 0
         for topic in TOPICS.values():
             partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
