@@ -131,7 +131,7 @@ def new_cluster(request, cluster_keeper):
         return made[-1]
 
     yield make
-    for index, each in enumerate(made):
+    for index, each in reversed(list(enumerate(made))):  # a later one may use the broker of an earlier one
         if _failed(request):
             print(f"logs of {request.node.name}: {_keep_logs(each.run_dir, f'{request.node.name}-{index}')}")
         _tear_down(each)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import launch
 import pytest
+from client import Client, wait_for
 from cluster import STAGES
 from console import Failure
+from cybermesh_ref.control import CommitEvent
 from traffic import Traffic, require_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +63,46 @@ def test_the_cluster_script_kills_starts_and_tells(cluster_one):
     assert _script("cluster", "start", "v1", "apid", *run_dir).returncode == 0
     assert _script("cluster", "status", *run_dir).returncode == 0
     assert _script("cluster", "stop", "v1", "persist", *run_dir).returncode == 2
+
+
+def test_the_cluster_script_works_on_all_stages_of_a_validator(cluster_one):
+    run_dir = ["--run-dir", cluster_one.run_dir]
+    killed = _script("cluster", "kill", "v1", "all", *run_dir)
+    assert killed.returncode == 0 and killed.stdout.count("killed") == len(STAGES)
+    assert not [pair for pair in cluster_one.all_stages() if cluster_one.alive(*pair)]
+    nothing = _script("cluster", "stop", "v1", "all", *run_dir)
+    assert nothing.returncode == 1 and "no stage of v1 runs" in nothing.stderr
+    assert _script("cluster", "start", "v1", "all", *run_dir).returncode == 0
+    assert _script("cluster", "status", *run_dir).returncode == 0
+    before = [cluster_one.process(*pair).pid() for pair in cluster_one.all_stages()]
+    again = _script("cluster", "start", "v1", "all", *run_dir)
+    assert again.returncode == 1 and "running already" in again.stderr
+    cluster_one.kill("v1", "persistd")
+    assert _script("cluster", "start", "v1", "all", *run_dir).returncode == 0, "what ran stays, what was down is started"
+    assert _script("cluster", "restart", "v1", "all", *run_dir).returncode == 0
+    after = [cluster_one.process(*pair).pid() for pair in cluster_one.all_stages()]
+    assert not set(before) & set(after) and _script("cluster", "status", *run_dir).returncode == 0
+    assert _script("cluster", "start", "v9", "all", *run_dir).returncode == 2
+    assert _script("cluster", "logs", "v1", "all", *run_dir).returncode == 2
+
+
+def test_a_new_network_on_an_old_broker_begins_at_its_own_first_block(new_cluster):
+    old = new_cluster(validators=1)
+    traffic = Traffic(old, 60, 100)
+    traffic.finish()
+    old.stop_stages(old.all_stages())
+    new = new_cluster(validators=1, kafka=old.description()["kafka"])
+    traffic = Traffic(new, 60, 100)
+    traffic.finish()
+    require_everywhere(traffic)
+    client = Client(new)
+    key = client.genesis.validators[0].control_key
+    tip = client.query(client.validators[0], "SELECT max(height) FROM blocks")[0][0]
+
+    def announced():
+        notices = [CommitEvent.decode(message.value()) for message in client.read_all("control.commits.v1")]
+        return set(range(1, tip + 1)) <= {notice.height for notice in notices if notice.pubkey == key}
+    wait_for(announced, f"notices of all {tip} blocks of the new network")
 
 
 def test_a_pid_that_belongs_to_another_process_now_is_left_alone(cluster_one):
