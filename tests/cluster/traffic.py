@@ -5,8 +5,8 @@ import subprocess
 import time
 
 import psycopg
+from cluster import http_get
 from confluent_kafka import Consumer, TopicPartition
-
 
 INPUT_TOPICS = ("ai.anomalies.v1", "ai.evidence.v1", "ai.policy.v1")
 
@@ -49,6 +49,26 @@ def tx_ids(dsn):
 def blocks(dsn):
     """{height: hash} of all blocks but the genesis block."""
     return {row[0]: bytes(row[1]) for row in query(dsn, "SELECT height, hash FROM blocks WHERE height > 0")}
+
+
+def metric(cluster, validator, stage, name):
+    """A value of a stage's /metrics, as cybermesh_<stage>_<name>; the name may have labels. None when it is down."""
+    wanted = f"cybermesh_{stage}_{name} "
+    for line in http_get(cluster.admin(validator, stage) + "/metrics")[1].splitlines():
+        if line.startswith(wanted):
+            return float(line.removeprefix(wanted))
+    return None
+
+
+def wait_rise(cluster, validators, name, by, timeout_s=60):
+    """Wait until a metric of consensusd stands higher by so much on each of the validators than it does now."""
+    before = {validator: metric(cluster, validator, "consensusd", name) for validator in validators}
+    assert None not in before.values(), f"no {name} from {before}"
+
+    def risen():
+        now = [metric(cluster, validator, "consensusd", name) for validator in validators]
+        return all(value is not None and value >= old + by for value, old in zip(now, before.values()))
+    wait_for(risen, timeout_s, f"{name} rises by {by} on {', '.join(validators)}")
 
 
 def unread(cluster, validator):
