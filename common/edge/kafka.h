@@ -130,7 +130,8 @@ struct kafka_producer_options {
     const char *client_id;
     uint32_t queue_count_max; /* records not yet acknowledged; 0: 10000 */
     uint32_t queue_kib_max;   /* their bytes; 0: 65536 */
-    uint32_t linger_ms;       /* how long a batch waits for more */
+    uint32_t linger_ms;       /* how long a batch waits for more; above 0, librdkafka's thread spins through the last
+                               * fraction of a millisecond of every wait */
     int wakeup_fd;            /* -1: none */
 
     /* Once for every record that kafka_produce() took. rc is 0: written by all in-sync replicas; or ERR_RETRY: not

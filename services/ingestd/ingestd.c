@@ -265,7 +265,7 @@ static int start_kafka(struct ingestd *self)
         rc = kafka_producer_new(&self->producer,
                                 &(struct kafka_producer_options){.brokers = config->kafka_brokers,
                                                                  .client_id = config->common.node_name,
-                                                                 .linger_ms = 2,
+                                                                 .linger_ms = 0,
                                                                  .wakeup_fd = loop_wakeup_fd(self->producer_wakeup),
                                                                  .delivered = on_delivered,
                                                                  .context = self});
