@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Options:
     db: str = ""  # DSN of an existing server; empty: our own
     keep_data: bool = False
     build_dir: Path = ROOT / "build"
+    before_start: Callable = None  # called with the cluster when all its files are written and no daemon runs
 
 
 def _check(options):
@@ -138,6 +140,8 @@ def _bring_up_new(cluster, options, console):
     console.step(f"broker at {kafka}, {'topics created' if not existed else 'topics ' + ', '.join(existed) + ' existed'}; "
                  f"database at {db_host}:{db_port}; genesis and keys in {layout.testnet}")
     _write_cluster_file(cluster, kafka, databases, db_host, db_port)
+    if options.before_start is not None:
+        options.before_start(cluster)
     _start_daemons(cluster, console)
 
 

@@ -1,7 +1,7 @@
 """Whole clusters for tests: a real broker, a real database, every process, in a run directory of their own.
 
-`cluster` (five validators, ipc), `cluster_tcp` (five, tcp between the stages) and `cluster_one` (one validator) are
-shared: whatever a test stopped or killed is started again before the next one, and data stays, so tests count from what
+`cluster` (five validators, ipc), `cluster_tcp` (five, tcp between the stages), `cluster_one` (one validator) and
+`cluster_linked` (five, with a proxy in each connection between two of them: links.py) are shared: whatever a test stopped or killed is started again before the next one, and data stays, so tests count from what
 they find. `new_cluster(...)` makes one for a single test, which may ruin it.
 When a test fails, the logs are copied to .cache/test/failed/<test>/.
 """
@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/lib"))
 
 import launch  # noqa: E402
+import links  # noqa: E402
 from console import Console, Failure, Silent  # noqa: E402
 
 CLUSTERS = ROOT / ".cache/test/clusters"
@@ -25,11 +26,21 @@ FAILED = ROOT / ".cache/test/failed"
 BUILD = Path(os.environ.get("CYBERMESH_BUILD", ROOT / "build"))
 
 
-def _bring_up(**choices):
+def _put_links(cluster):
+    """Proxies between the validators, and the consensusd that tells when it proposed and committed which height."""
+    cluster.network = links.Network(cluster)  # an attribute of tests' clusters only
+    cluster.network.insert()
+    for validator in cluster.validators:
+        with open(cluster.env_file(validator, "consensusd"), "a") as file:
+            file.write("LOG_LEVEL=debug\n")
+
+
+def _bring_up(linked=False, **choices):
     CLUSTERS.mkdir(parents=True, exist_ok=True)
     run_dir = Path(tempfile.mkdtemp(prefix="run-", dir=CLUSTERS))
     console = Console(sys.__stdout__) if os.environ.get("CYBERMESH_VERBOSE") else Silent()
     try:
+        choices |= {"before_start": _put_links} if linked else {}
         return launch.bring_up(launch.Options(run_dir=run_dir, build_dir=BUILD, **choices), console)
     except BaseException:
         _keep_logs(run_dir, "bring-up")
@@ -39,6 +50,8 @@ def _bring_up(**choices):
 
 def _tear_down(cluster):
     cluster.stop_all()
+    if network := getattr(cluster, "network", None):
+        network.close()
     shutil.rmtree(cluster.run_dir, ignore_errors=True)
 
 
@@ -63,6 +76,9 @@ class Keeper:
         if self.cluster is not None and self.choices == choices:
             try:
                 self.cluster.extra_env = {}
+                if network := getattr(self.cluster, "network", None):
+                    network.set_all(delay_s=0.0, jitter_s=0.0, bytes_per_s=0.0)
+                    network.heal()
                 self.cluster.heal()
                 return self.cluster
             except Failure:
@@ -118,6 +134,12 @@ def cluster_tcp(request, cluster_keeper):
 def cluster_one(request, cluster_keeper):
     """One validator."""
     yield from _lend(request, cluster_keeper.get(validators=1))
+
+
+@pytest.fixture
+def cluster_linked(request, cluster_keeper):
+    """Five validators, ipc between the stages; cluster.network has the links between the validators."""
+    yield from _lend(request, cluster_keeper.get(validators=5, linked=True))
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+import threading
 import time
 
 import psycopg
+from client import Client
 from cluster import http_get
 from confluent_kafka import Consumer, TopicPartition
 
@@ -28,6 +30,31 @@ class Traffic:
         output, _ = self.process.communicate(timeout=timeout_s)
         assert self.process.returncode == 0, f"produce: exit {self.process.returncode}: {output}"
         return json.loads(output)
+
+
+class Stream:
+    """Single events at an even rate from a thread, until finish(). What require_everywhere() wants of a Traffic, it has."""
+
+    def __init__(self, cluster, rate):
+        self.cluster = cluster
+        self.count = 0
+        self.before = {name: len(tx_ids(dsn)) for name, dsn in readers(cluster).items()}
+        self._client = Client(cluster)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send, args=(1 / rate,), name="stream", daemon=True)
+        self._thread.start()
+
+    def _send(self, every_s):
+        while not self._stop.wait(every_s):
+            event = self._client.anomaly()
+            self._client.send_bytes(event.KIND, event.encode())
+            self.count += 1
+
+    def finish(self):
+        """Stop sending; the broker has everything afterwards."""
+        self._stop.set()
+        self._thread.join()
+        assert self._client.producer.flush(60) == 0
 
 
 def readers(cluster):
