@@ -1,0 +1,127 @@
+/* test_commit.c - what is final, in which order, and that its proof convinces a stranger. */
+#include "tests/unit/consensusd/core_rig.h"
+
+static struct rig rig;
+
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig, 5, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+static void assert_proved(const struct consensus_commit *commit)
+{
+    static uint8_t headers[8 * BLOCK_HEADER_BYTES];
+    assert_true(commit->proof_header_count <= 8);
+    for (size_t i = 0; i < commit->proof_header_count; i++)
+        block_header_encode(headers + i * BLOCK_HEADER_BYTES, &commit->proof_headers[i]);
+    struct cert_commit_proof proof = {
+        .headers = headers, .header_count = commit->proof_header_count, .qc = *commit->proof_qc};
+    struct block_header proved;
+    const char *why = NULL;
+    assert_int_equal(cert_commit_proof_verify(&proved, &proof, &rig.genesis, &why), 0);
+    struct hash id = block_id(&proved);
+    assert_memory_equal(&id, &commit->block_id, HASH_BYTES);
+}
+
+static void a_certified_child_in_the_next_view_makes_a_block_final(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 2, 0);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_accept(&rig, &second, &first_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+    const struct consensus_commit *commit = &rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit;
+    assert_memory_equal(&commit->block_id, &first.id, HASH_BYTES);
+    assert_memory_equal(commit->tx_ids, first.tx_ids, 2 * sizeof first.tx_ids[0]);
+    assert_proved(commit);
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+}
+
+static void views_that_are_not_consecutive_make_nothing_final(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &first_qc);
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 3, 0);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_accept(&rig, &second, &first_qc, &tc);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
+    assert_int_equal(rig_status(&rig).committed_height, 0);
+    /* The next pair of consecutive views makes all three final but the last, lowest first. */
+    struct rig_block third = rig_block(&rig, &second, &second_qc, 4, 0);
+    struct qc third_qc = rig_qc(&rig, &third, rig_others(&rig));
+    rig_accept(&rig, &third, &second_qc, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &third_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 2);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit.block_id, &first.id, HASH_BYTES);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_COMMIT, 1)->u.commit.block_id, &second.id, HASH_BYTES);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit.proof_header_count, 3);
+    assert_proved(&rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit);
+    assert_proved(&rig_effect(&rig, CONSENSUS_COMMIT, 1)->u.commit);
+}
+
+static void a_final_block_waits_until_it_was_executed(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 2, 0);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_propose(&rig, &first, &genesis, NULL);
+    rig_propose(&rig, &second, &first_qc, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
+    rig_checked(&rig, &first, true);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+}
+
+static void the_lost_branch_is_forgotten(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block lost = rig_block(&rig, &rig.root, &genesis, 1, 3);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 2, 0);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_accept(&rig, &lost, &genesis, NULL);
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_accept(&rig, &second, &first_qc, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_FORGET), 1);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_FORGET, 0)->u.forget, &lost.id, HASH_BYTES);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(a_certified_child_in_the_next_view_makes_a_block_final),
+        STORY(views_that_are_not_consecutive_make_nothing_final),
+        STORY(a_final_block_waits_until_it_was_executed),
+        STORY(the_lost_branch_is_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

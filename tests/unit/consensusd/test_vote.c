@@ -1,0 +1,328 @@
+/* test_vote.c - which proposals are executed and voted for. */
+#include "tests/unit/consensusd/core_rig.h"
+
+static struct rig rig;
+
+/* The core leads view 5, so that it votes on the proposals of views 1 to 4. */
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig, 5, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+static void assert_refused(void)
+{
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+}
+
+static void a_block_is_executed_then_written_down_then_voted_for(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_CHECK, 0)->u.check.block_id, &block.id, HASH_BYTES);
+    rig_checked(&rig, &block, true);
+    rig_assert_persisted_first(&rig, CONSENSUS_SEND_VOTE);
+    const struct consensus_effect *persist = rig_effect(&rig, CONSENSUS_PERSIST, 0);
+    assert_int_equal(persist->u.persist.voting->last_voted_view, 1);
+    assert_memory_equal(persist->u.persist.block_id, &block.id, HASH_BYTES);
+    const struct consensus_vote *vote = &rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote;
+    assert_int_equal(vote->view, 1);
+    assert_int_equal(vote->height, 1);
+    assert_memory_equal(&vote->block_id, &block.id, HASH_BYTES);
+    uint8_t message[CERT_VOTE_BYTES];
+    cert_vote_bytes(message, &rig.genesis.chain_id, 1, 1, &block.id);
+    assert_int_equal(sign_verify(&vote->signature, &rig.keys[rig.self].public, span_of(message, sizeof message)), 0);
+}
+
+static void a_block_that_the_executor_refuses_gets_no_vote(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_propose(&rig, &block, &genesis, NULL);
+    rig_checked(&rig, &block, false);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 0);
+}
+
+static void one_vote_in_a_view(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct rig_block second = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, &first, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
+    rig_accept(&rig, &second, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    assert_int_equal(rig_status(&rig).counters.votes_sent, 1);
+}
+
+static void no_vote_at_or_below_the_last_voted_view_of_the_store(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = rig_genesis_qc(&rig)};
+    rig_start(&rig, 5, &voting);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 1);
+}
+
+static void the_view_is_the_current_one(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    assert_int_equal(rig_status(&rig).view, 2);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+}
+
+static void asked_again_the_stored_vote_is_sent_again(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &block, &genesis, NULL);
+    struct signature first = rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote.signature;
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_PERSIST), 0);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote.signature, &first, SIGN_BYTES);
+}
+
+static void a_gap_of_views_wants_a_timeout_certificate(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 2, 1);
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_refused();
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_accept(&rig, &block, &genesis, &tc);
+    rig_assert_persisted_first(&rig, CONSENSUS_SEND_VOTE);
+}
+
+static void the_timeout_certificate_is_of_the_view_before(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 3, 1);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_propose(&rig, &block, &genesis, &tc);
+    assert_refused();
+}
+
+static void without_a_gap_no_timeout_certificate_may_be_attached(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_propose(&rig, &second, &qc, &tc);
+    assert_refused();
+}
+
+static void no_signer_of_the_timeout_certificate_had_a_higher_certificate(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
+    tc.signatures[2].high_qc_view = 1;
+    rig_tc_sign(&rig, &tc, 2);
+    tc.high_qc = qc;
+    /* A leader that hides the certificate of view 1 and proposes on the genesis block. */
+    struct rig_block fork = rig_block(&rig, &rig.root, &genesis, 3, 1);
+    rig_propose(&rig, &fork, &genesis, &tc);
+    assert_refused();
+    struct rig_block block = rig_block(&rig, &first, &qc, 3, 1);
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_accept(&rig, &block, &qc, &tc);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote.view, 3);
+}
+
+static void the_parent_is_the_justified_block(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 1);
+    second.header.parent_id = rig.root.id;
+    rig_reseal(&second);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_refused();
+}
+
+static void the_header_tells_who_signed_the_parents_certificate(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 1);
+    second.header.justify_signers = RIG_ALL;
+    rig_reseal(&second);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_refused();
+}
+
+static void only_the_leader_proposes(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    uint32_t other = rig_leader(&rig, 2);
+    block.header.proposer = rig.genesis.validators[other].id;
+    rig_reseal(&block);
+    rig_propose_by(&rig, other, other, &block, &genesis, NULL);
+    assert_refused();
+}
+
+static void the_sender_signs_and_is_the_proposer(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose_by(&rig, rig_leader(&rig, 1), rig_leader(&rig, 2), &block, &genesis, NULL);
+    assert_refused();
+    rig_propose_by(&rig, rig_leader(&rig, 2), rig_leader(&rig, 1), &block, &genesis, NULL);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+}
+
+static void a_block_is_later_than_its_parent_and_not_far_ahead_of_the_clock(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    block.header.timestamp_ms = rig.root.header.timestamp_ms;
+    rig_reseal(&block);
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_refused();
+    block.header.timestamp_ms = rig.wall_ms + rig.genesis.parameters.block_future_skew_ms + 1;
+    rig_reseal(&block);
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
+    block.header.timestamp_ms--;
+    rig_reseal(&block);
+    rig_accept(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
+}
+
+static void the_transactions_are_those_of_the_root(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    block.tx_ids[1].bytes[5] ^= 1;
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_refused();
+}
+
+static void the_parents_certificate_must_be_good(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    qc.signatures[1].signature.bytes[3] ^= 1;
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 1);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_refused();
+    assert_int_equal(rig_status(&rig).high_qc_view, 0);
+}
+
+static void a_proposal_waits_for_its_parent(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 1);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_checked(&rig, &second, true);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote.view, 2);
+}
+
+static void a_vote_counts_for_its_signer_only(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &block, &genesis, NULL); /* the proposer's vote and our own */
+    rig_vote(&rig, rig_leader(&rig, 2), rig_leader(&rig, 3), &block);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    rig_vote(&rig, rig_leader(&rig, 3), rig_leader(&rig, 3), &block);
+    assert_int_equal(rig_status(&rig).high_qc_view, 0);
+    rig_vote(&rig, rig_leader(&rig, 3), rig_leader(&rig, 3), &block); /* said twice, counted once */
+    assert_int_equal(rig_status(&rig).high_qc_view, 0);
+    rig_vote(&rig, rig_leader(&rig, 4), rig_leader(&rig, 4), &block);
+    assert_int_equal(rig_status(&rig).high_qc_view, 1);
+    assert_int_equal(rig_status(&rig).view, 2);
+}
+
+static void votes_far_ahead_are_dropped(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 2 + CONSENSUS_VIEWS_AHEAD_MAX, 1);
+    rig_vote(&rig, rig_leader(&rig, 1), rig_leader(&rig, 1), &block);
+    assert_int_equal(rig_status(&rig).counters.dropped_ahead, 1);
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, 0);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(a_block_is_executed_then_written_down_then_voted_for),
+        STORY(a_block_that_the_executor_refuses_gets_no_vote),
+        STORY(one_vote_in_a_view),
+        STORY(no_vote_at_or_below_the_last_voted_view_of_the_store),
+        STORY(the_view_is_the_current_one),
+        STORY(asked_again_the_stored_vote_is_sent_again),
+        STORY(a_gap_of_views_wants_a_timeout_certificate),
+        STORY(the_timeout_certificate_is_of_the_view_before),
+        STORY(without_a_gap_no_timeout_certificate_may_be_attached),
+        STORY(no_signer_of_the_timeout_certificate_had_a_higher_certificate),
+        STORY(the_parent_is_the_justified_block),
+        STORY(the_header_tells_who_signed_the_parents_certificate),
+        STORY(only_the_leader_proposes),
+        STORY(the_sender_signs_and_is_the_proposer),
+        STORY(a_block_is_later_than_its_parent_and_not_far_ahead_of_the_clock),
+        STORY(the_transactions_are_those_of_the_root),
+        STORY(the_parents_certificate_must_be_good),
+        STORY(a_proposal_waits_for_its_parent),
+        STORY(a_vote_counts_for_its_signer_only),
+        STORY(votes_far_ahead_are_dropped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
