@@ -1,0 +1,157 @@
+/* test_catchup.c - asking for what is missing, and believing nothing that is not proved. */
+#include "tests/unit/consensusd/core_rig.h"
+
+enum { CHAIN = 4 };
+
+static struct rig rig;
+static struct rig_block chain[CHAIN];
+static struct qc certificates[CHAIN];
+
+/* Four certified blocks that the core has not seen. */
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig, 5, NULL);
+    struct qc justify = rig_genesis_qc(&rig);
+    for (uint32_t i = 0; i < CHAIN; i++) {
+        chain[i] = rig_block(&rig, i ? &chain[i - 1] : &rig.root, &justify, i + 1, 1);
+        certificates[i] = rig_qc(&rig, &chain[i], rig_others(&rig));
+        justify = certificates[i];
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+/* Somebody shows the highest certificate; wait until the core asks. Returns whom. */
+static uint32_t fall_behind(void)
+{
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[CHAIN - 1], NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 10);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+    return rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+}
+
+static void answer(uint32_t sender, size_t count)
+{
+    struct consensus_certified blocks[CHAIN];
+    for (size_t i = 0; i < count; i++)
+        blocks[i] =
+            (struct consensus_certified){.header = chain[i].header, .tx_ids = chain[i].tx_ids, .qc = &certificates[i]};
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = sender, .u.synced = {.blocks = blocks, .count = count}});
+}
+
+static void who_showed_the_certificate_is_asked_first(void **state)
+{
+    (void)state;
+    assert_int_equal(fall_behind(), rig_leader(&rig, 1));
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, 1);
+    assert_true(rig_status(&rig).behind);
+}
+
+static void without_an_answer_another_is_asked_later_each_time(void **state)
+{
+    (void)state;
+    fall_behind();
+    uint64_t wait_ms = CONSENSUS_SYNC_RETRY_MS;
+    uint32_t asked = 0;
+    for (int i = 0; i < 6; i++) {
+        rig_tick(&rig, wait_ms - 1);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
+        rig_tick(&rig, 1);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+        uint32_t peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+        assert_true(peer != rig.self && peer < RIG_VALIDATORS);
+        asked |= 1u << peer;
+        wait_ms *= 2;
+    }
+    assert_true((asked & (asked - 1)) != 0);
+}
+
+static void proved_blocks_are_executed_and_committed(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    answer(peer, CHAIN);
+    size_t committed = 0;
+    for (size_t i = 0; i < CHAIN; i++) {
+        rig_checked(&rig, &chain[i], true);
+        for (size_t n = 0; n < rig_count(&rig, CONSENSUS_COMMIT); n++, committed++)
+            assert_memory_equal(&rig_effect(&rig, CONSENSUS_COMMIT, n)->u.commit.block_id, &chain[committed].id,
+                                HASH_BYTES);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    }
+    assert_int_equal(committed, CHAIN - 1);
+    assert_false(rig_status(&rig).behind);
+}
+
+static void a_block_without_its_certificate_is_refused(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    certificates[0] = certificates[1]; /* another block's */
+    answer(peer, CHAIN);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    certificates[0] = rig_qc(&rig, &chain[0], 0x7); /* too few */
+    answer(peer, CHAIN);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    certificates[0] = rig_qc(&rig, &chain[0], rig_others(&rig));
+    certificates[0].signatures[0].signature.bytes[9] ^= 1;
+    answer(peer, CHAIN);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+}
+
+static void a_block_with_other_transactions_is_refused(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    chain[0].tx_ids[0].bytes[7] ^= 1;
+    answer(peer, CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+    assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 1);
+}
+
+static void answers_of_others_and_unasked_ones_are_ignored(void **state)
+{
+    (void)state;
+    answer(rig_leader(&rig, 1), CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+    uint32_t peer = fall_behind();
+    answer(peer == rig_leader(&rig, 1) ? rig_leader(&rig, 2) : rig_leader(&rig, 1), CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+}
+
+static void the_next_part_is_asked_for_where_the_last_ended(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    answer(peer, 2);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, 3);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, peer);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(who_showed_the_certificate_is_asked_first),
+        STORY(without_an_answer_another_is_asked_later_each_time),
+        STORY(proved_blocks_are_executed_and_committed),
+        STORY(a_block_without_its_certificate_is_refused),
+        STORY(a_block_with_other_transactions_is_refused),
+        STORY(answers_of_others_and_unasked_ones_are_ignored),
+        STORY(the_next_part_is_asked_for_where_the_last_ended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

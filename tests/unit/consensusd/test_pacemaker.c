@@ -1,0 +1,260 @@
+/* test_pacemaker.c - when a view ends without a certificate. */
+#include "tests/unit/consensusd/core_rig.h"
+
+enum { INITIAL_MS = 1000 };
+
+static struct rig rig;
+
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig, 5, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+/* An uncommitted block with transactions: from now on there is work. */
+static struct rig_block make_work(void)
+{
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &block, &genesis, NULL);
+    return block;
+}
+
+static void idle_is_quiet(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        rig_tick(&rig, 100);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+        assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    }
+    assert_int_equal(rig_status(&rig).view, 1);
+}
+
+static void with_work_the_view_times_out_and_again_each_time_later(void **state)
+{
+    (void)state;
+    make_work();
+    uint64_t wait_ms = INITIAL_MS;
+    for (int i = 0; i < 4; i++) {
+        rig_tick(&rig, wait_ms - 1);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+        rig_tick(&rig, 1);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+        wait_ms = wait_ms * 3 / 2;
+    }
+}
+
+static void the_back_off_ends_at_a_minute(void **state)
+{
+    (void)state;
+    make_work();
+    for (int i = 0; i < 30; i++)
+        rig_tick(&rig, 60000);
+    rig_tick(&rig, 59999);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+}
+
+static void a_timeout_is_written_down_first_and_carries_the_lock(void **state)
+{
+    (void)state;
+    struct rig_block first = make_work();
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    rig_tick(&rig, 0);
+    rig_tick(&rig, INITIAL_MS);
+    rig_assert_persisted_first(&rig, CONSENSUS_SEND_TIMEOUT);
+    const struct consensus_voting *voting = rig_effect(&rig, CONSENSUS_PERSIST, 0)->u.persist.voting;
+    assert_int_equal(voting->last_voted_view, 2);
+    assert_int_equal(voting->timeout_high_qc_view, 1);
+    const struct consensus_timeout *timeout = &rig_effect(&rig, CONSENSUS_SEND_TIMEOUT, 0)->u.timeout;
+    assert_int_equal(timeout->view, 2);
+    assert_int_equal(timeout->high_qc->view, 1);
+    uint8_t message[CERT_TIMEOUT_BYTES];
+    cert_timeout_bytes(message, &rig.genesis.chain_id, 2, 1);
+    assert_int_equal(sign_verify(&timeout->signature, &rig.keys[rig.self].public, span_of(message, sizeof message)), 0);
+}
+
+static void after_its_timeout_a_validator_does_not_vote_in_the_view(void **state)
+{
+    (void)state;
+    struct rig_block first = make_work();
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    rig_tick(&rig, 0);
+    rig_tick(&rig, INITIAL_MS);
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    rig_accept(&rig, &second, &qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+}
+
+static void no_timeout_below_the_last_voted_view(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    /* The store remembers a vote in view 3; its certificates reach view 1 only. */
+    struct consensus_voting voting = {.last_voted_view = 3, .high_qc = rig_genesis_qc(&rig)};
+    rig_start(&rig, 5, &voting);
+    make_work();
+    rig_tick(&rig, INITIAL_MS);
+    rig_tick(&rig, 10 * INITIAL_MS);
+    assert_int_equal(rig_status(&rig).counters.timeouts_sent, 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 3);
+}
+
+static void two_of_five_timeouts_are_joined_and_one_is_not(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    for (int again = 0; again < 3; again++) {
+        rig_timeout(&rig, rig_leader(&rig, 1), 1, &genesis);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+    rig_timeout(&rig, rig_leader(&rig, 2), 1, &genesis);
+    rig_assert_persisted_first(&rig, CONSENSUS_SEND_TIMEOUT);
+    assert_int_equal(rig_status(&rig).view, 1);
+}
+
+static void a_quorum_of_timeouts_ends_the_view_and_is_told(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_timeout(&rig, rig_leader(&rig, 1), 1, &genesis);
+    rig_timeout(&rig, rig_leader(&rig, 2), 1, &genesis); /* and our own: three */
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_NEW_VIEW), 0);
+    rig_timeout(&rig, rig_leader(&rig, 3), 1, &genesis);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_NEW_VIEW), 1);
+    const struct tc *tc = rig_effect(&rig, CONSENSUS_SEND_NEW_VIEW, 0)->u.new_view;
+    assert_int_equal(tc->view, 1);
+    assert_int_equal(tc_verify(tc, &rig.genesis), 0);
+    assert_int_equal(rig_status(&rig).view, 2);
+}
+
+static void the_certificate_of_timeouts_has_the_highest_of_their_certificates(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_timeout(&rig, rig_leader(&rig, 1), 2, &genesis);
+    rig_timeout(&rig, rig_leader(&rig, 2), 2, &qc);
+    rig_timeout(&rig, rig_leader(&rig, 3), 2, &genesis);
+    if (rig_status(&rig).view == 2)
+        rig_timeout(&rig, rig_leader(&rig, 4), 2, &genesis);
+    const struct tc *tc = rig_effect(&rig, CONSENSUS_SEND_NEW_VIEW, 0)->u.new_view;
+    assert_int_equal(tc->high_qc.view, 1);
+    assert_int_equal(tc_verify(tc, &rig.genesis), 0);
+    assert_int_equal(rig_status(&rig).high_qc_view, 1);
+}
+
+static void a_timeout_is_its_senders_word(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc forged = rig_qc(&rig, &first, 0x7);
+    rig_timeout(&rig, rig_leader(&rig, 1), 2, &forged); /* its certificate is none */
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    struct qc qc = rig_qc(&rig, &first, 0xf);
+    rig_timeout(&rig, rig_leader(&rig, 1), 1, &qc); /* a certificate of that very view */
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
+    rig_timeout(&rig, rig_leader(&rig, 1), 2 + CONSENSUS_VIEWS_AHEAD_MAX, &genesis);
+    assert_int_equal(rig_status(&rig).counters.dropped_ahead, 1);
+}
+
+static void a_waiting_transaction_is_work_only_if_the_executor_would_take_it(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 3, 0);
+    rig_tick(&rig, INITIAL_MS - 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 1);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED, .u.rechecked = {.live_count = 0}});
+    for (int i = 0; i < 50; i++) {
+        rig_tick(&rig, INITIAL_MS);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED, .u.rechecked = {.live_count = 1}});
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+}
+
+static void the_timer_follows_the_measured_views(void **state)
+{
+    (void)state;
+    struct qc qc = rig_genesis_qc(&rig);
+    struct rig_block parent = rig.root;
+    for (uint64_t view = 1; view <= 9; view++) {
+        if (rig_leader(&rig, view) == rig.self)
+            break;
+        assert_int_equal(rig_status(&rig).view_timeout_ms, INITIAL_MS);
+        struct rig_block block = rig_block(&rig, &parent, &qc, view, 1);
+        rig_accept(&rig, &block, &qc, NULL);
+        rig_tick(&rig, 10);
+        qc = rig_qc(&rig, &block, rig_others(&rig));
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+        parent = block;
+    }
+    /* The core leads view 5; certificates of others' blocks carry it on. */
+    for (uint64_t view = 5; view <= 9; view++) {
+        struct rig_block block = rig_block(&rig, &parent, &qc, view, 1);
+        qc = rig_qc(&rig, &block, rig_others(&rig));
+        rig_tick(&rig, 10);
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+        parent = block;
+    }
+    /* Ten measured views of 10 ms: the least that is allowed. */
+    assert_int_equal(rig_status(&rig).view_timeout_ms, rig.genesis.parameters.view_timeout_min_ms);
+}
+
+static void a_heartbeat_tells_the_highest_certificates(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct tc tc = rig_tc(&rig, 4, rig_others(&rig), &qc);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    rig_tick(&rig, CONSENSUS_HEARTBEAT_MS);
+    const struct consensus_heartbeat *heartbeat = &rig_effect(&rig, CONSENSUS_SEND_HEARTBEAT, 0)->u.heartbeat;
+    assert_int_equal(heartbeat->view, 5);
+    assert_int_equal(heartbeat->high_qc->view, 1);
+    assert_int_equal(heartbeat->high_tc->view, 4);
+    uint8_t message[CERT_HEARTBEAT_BYTES];
+    cert_heartbeat_bytes(message, &rig.genesis.chain_id, 5, 1, 0);
+    assert_int_equal(sign_verify(&heartbeat->signature, &rig.keys[rig.self].public, span_of(message, sizeof message)),
+                     0);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(idle_is_quiet),
+        STORY(with_work_the_view_times_out_and_again_each_time_later),
+        STORY(the_back_off_ends_at_a_minute),
+        STORY(a_timeout_is_written_down_first_and_carries_the_lock),
+        STORY(after_its_timeout_a_validator_does_not_vote_in_the_view),
+        STORY(no_timeout_below_the_last_voted_view),
+        STORY(two_of_five_timeouts_are_joined_and_one_is_not),
+        STORY(a_quorum_of_timeouts_ends_the_view_and_is_told),
+        STORY(the_certificate_of_timeouts_has_the_highest_of_their_certificates),
+        STORY(a_timeout_is_its_senders_word),
+        STORY(a_waiting_transaction_is_work_only_if_the_executor_would_take_it),
+        STORY(the_timer_follows_the_measured_views),
+        STORY(a_heartbeat_tells_the_highest_certificates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

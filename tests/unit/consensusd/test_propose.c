@@ -1,0 +1,177 @@
+/* test_propose.c - when the leader proposes, and what. */
+#include "tests/unit/consensusd/core_rig.h"
+
+static struct rig rig;
+
+/* The core leads view 1. */
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig, 1, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+/* Answer the BUILD of the last step with a block of tx_count transactions. */
+static struct rig_block build(const struct rig_block *parent, const struct qc *justify, uint64_t view,
+                              uint32_t tx_count)
+{
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+    struct rig_block block = rig_block(&rig, parent, justify, view, tx_count);
+    rig_step(&rig,
+             &(struct consensus_event){.type = CONSENSUS_BUILT,
+                                       .u.built = {.view = view, .header = block.header, .tx_ids = block.tx_ids}});
+    return block;
+}
+
+static void a_leader_with_something_in_its_pool_proposes_and_votes(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_pool(&rig, 2, 0);
+    const struct consensus_build *asked = &rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build;
+    assert_int_equal(asked->view, 1);
+    assert_int_equal(asked->height, 1);
+    assert_true(asked->with_txs);
+    assert_true(asked->timestamp_ms > rig.root.header.timestamp_ms);
+    assert_memory_equal(&asked->parent_id, &rig.root.id, HASH_BYTES);
+    struct rig_block block = build(&rig.root, &genesis, 1, 2);
+    rig_assert_persisted_first(&rig, CONSENSUS_SEND_PROPOSAL);
+    const struct consensus_proposal *proposal = &rig_effect(&rig, CONSENSUS_SEND_PROPOSAL, 0)->u.proposal;
+    assert_null(proposal->tc);
+    uint8_t message[CERT_VOTE_BYTES];
+    cert_vote_bytes(message, &rig.genesis.chain_id, 1, 1, &block.id);
+    assert_int_equal(
+        sign_verify(&proposal->vote_signature, &rig.keys[rig.self].public, span_of(message, sizeof message)), 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 1);
+    for (int i = 0; i < 20; i++) {
+        rig_tick(&rig, 30);
+        assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    }
+}
+
+static void nobody_proposes_out_of_turn(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 2, NULL);
+    rig_pool(&rig, 2, 0);
+    rig_tick(&rig, 100);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+}
+
+static void nobody_proposes_where_it_may_have_voted(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = rig_genesis_qc(&rig)};
+    rig_start(&rig, 1, &voting);
+    rig_pool(&rig, 2, 0);
+    rig_tick(&rig, 100);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+}
+
+static void a_block_that_was_built_too_late_is_not_proposed(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 2), &tc);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILT,
+                                             .u.built = {.view = 1, .header = block.header, .tx_ids = block.tx_ids}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 0);
+}
+
+static void after_timeouts_the_certificate_of_them_is_attached(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 3, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
+    rig_pool(&rig, 2, 0);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    build(&rig.root, &genesis, 3, 2);
+    const struct consensus_proposal *proposal = &rig_effect(&rig, CONSENSUS_SEND_PROPOSAL, 0)->u.proposal;
+    assert_int_equal(proposal->tc->view, 2);
+    assert_int_equal(proposal->justify->view, 0);
+    uint8_t message[CERT_PROPOSAL_BYTES];
+    struct hash attached = tc_hash(&tc);
+    struct hash id = block_id(&proposal->header);
+    cert_proposal_bytes(message, &rig.genesis.chain_id, &id, &attached);
+    assert_int_equal(sign_verify(&proposal->signature, &rig.keys[rig.self].public, span_of(message, sizeof message)),
+                     0);
+}
+
+static void an_uncommitted_block_is_followed_by_an_empty_one(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 2, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    const struct consensus_build *asked = &rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build;
+    assert_false(asked->with_txs);
+    assert_int_equal(asked->justify_signers, rig_others(&rig));
+    assert_int_equal(asked->excluded_count, 1);
+    assert_memory_equal(asked->excluded, &first.id, HASH_BYTES);
+    build(&first, &qc, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 1);
+}
+
+static void blocks_with_transactions_keep_their_distance(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 2, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_pool(&rig, 5, 0); /* two of them are in the block */
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    assert_false(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
+}
+
+static void what_could_not_be_built_is_tried_again(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILD_FAILED, .u.built = {.view = 1}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    uint64_t due_ms = consensus_deadline_ms(rig.core);
+    assert_true(due_ms > rig.now_ms && due_ms < rig.now_ms + 1000);
+    rig_tick(&rig, due_ms - rig.now_ms);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(a_leader_with_something_in_its_pool_proposes_and_votes),
+        STORY(nobody_proposes_out_of_turn),
+        STORY(nobody_proposes_where_it_may_have_voted),
+        STORY(a_block_that_was_built_too_late_is_not_proposed),
+        STORY(after_timeouts_the_certificate_of_them_is_attached),
+        STORY(an_uncommitted_block_is_followed_by_an_empty_one),
+        STORY(blocks_with_transactions_keep_their_distance),
+        STORY(what_could_not_be_built_is_tried_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
