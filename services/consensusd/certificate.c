@@ -126,13 +126,13 @@ void certificate_take_tc(struct consensus *self, const struct tc *tc)
     enter_view(self, /* by_certificate= */ false);
 }
 
-void certificate_form_qc(struct consensus *self, uint64_t view, const struct hash *block_id)
+void certificate_form_qc(struct consensus *self, uint64_t view, uint64_t height, const struct hash *block_id)
 {
     if (view <= self->voting.high_qc.view)
         return;
     struct tally_view *slot = window(self, view);
     struct qc qc;
-    if (!slot || !tally_qc(self->tally, slot, block_id, self->quorum, &qc))
+    if (!slot || !tally_qc(self->tally, slot, height, block_id, self->quorum, &qc))
         return;
     assert(qc_check_form(&qc, self->genesis) == 0);
     certificate_take_qc(self, &qc);

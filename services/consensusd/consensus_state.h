@@ -111,7 +111,7 @@ bool certificate_tc_valid(struct consensus *self, const struct tc *tc);
 void certificate_take_qc(struct consensus *self, const struct qc *qc);
 void certificate_take_tc(struct consensus *self, const struct tc *tc);
 /* A vote with a valid signature is in the tally: form the certificate if there is a quorum. */
-void certificate_form_qc(struct consensus *self, uint64_t view, const struct hash *block_id);
+void certificate_form_qc(struct consensus *self, uint64_t view, uint64_t height, const struct hash *block_id);
 void certificate_form_tc(struct consensus *self, uint64_t view);
 
 /* propose.c */

@@ -172,6 +172,6 @@ void propose_built(struct consensus *self, const struct consensus_event *event)
     if (!vote_cast(self, block))
         return;
     send_proposal(self, block);
-    certificate_form_qc(self, header->view, &id);
+    certificate_form_qc(self, header->view, header->height, &id);
     vote_request_checks(self);
 }

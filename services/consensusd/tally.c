@@ -54,17 +54,17 @@ struct tally_view *tally_at(struct tally *self, uint64_t view)
     return slot;
 }
 
-bool tally_qc(const struct tally *self, const struct tally_view *view, const struct hash *block_id, uint32_t count,
-              struct qc *out)
+bool tally_qc(const struct tally *self, const struct tally_view *view, uint64_t height, const struct hash *block_id,
+              uint32_t count, struct qc *out)
 {
     uint32_t found = 0;
     out->view = view->view;
+    out->height = height;
     out->block_id = *block_id;
     for (uint32_t i = 0; i < self->validator_count; i++) {
         const struct tally_vote *vote = &view->votes[i];
-        if (!vote->known || !hash_equal(&vote->block_id, block_id))
+        if (!vote->known || vote->height != height || !hash_equal(&vote->block_id, block_id))
             continue;
-        out->height = vote->height;
         out->signatures[found++] = (struct cert_signature){.validator = i, .signature = vote->signature};
     }
     out->signature_count = found;

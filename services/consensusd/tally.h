@@ -42,9 +42,10 @@ void tally_destroy(struct tally **self);
 /* The view's record; a newer view takes the place of the one TALLY_VIEWS before it. NULL: the view is too old. */
 struct tally_view *tally_at(struct tally *self, uint64_t view);
 
-/* If count votes of the view are for this block, write their certificate and return true. */
-bool tally_qc(const struct tally *self, const struct tally_view *view, const struct hash *block_id, uint32_t count,
-              struct qc *out);
+/* If count votes of the view are for this block at this height, write their certificate and return true. A vote that
+ * names another height signs other bytes: in the certificate it would spoil it. */
+bool tally_qc(const struct tally *self, const struct tally_view *view, uint64_t height, const struct hash *block_id,
+              uint32_t count, struct qc *out);
 
 /* The same for timeouts: at least count of them. */
 bool tally_tc(const struct tally *self, const struct tally_view *view, uint32_t count, struct tc *out);

@@ -93,7 +93,7 @@ static void vote_try(struct consensus *self, struct block *block)
         return;
     send_stored_vote(self);
     struct hash id = block->id;
-    certificate_form_qc(self, block->header.view, &id);
+    certificate_form_qc(self, block->header.view, block->header.height, &id);
 }
 
 void vote_on_checked(struct consensus *self, const struct hash *block_id, bool ok)
@@ -210,7 +210,7 @@ static void place(struct consensus *self, const struct consensus_proposal *propo
     vote_request_checks(self);
     if (block->has_qc)
         commit_consider(self, block);
-    certificate_form_qc(self, header->view, id);
+    certificate_form_qc(self, header->view, header->height, id);
     vote_retry_held(self);
 }
 
@@ -261,7 +261,7 @@ void vote_on_proposal(struct consensus *self, const struct consensus_event *even
     if (proposal->tc)
         certificate_take_tc(self, proposal->tc);
     if (certificate_vote_valid(self, event->sender, header->view, header->height, &id, &proposal->vote_signature))
-        certificate_form_qc(self, header->view, &id);
+        certificate_form_qc(self, header->view, header->height, &id);
     judge(self, event->sender, proposal, &id);
     catchup_hint(self, event->sender);
 }
@@ -303,5 +303,5 @@ void vote_on_vote(struct consensus *self, const struct consensus_event *event)
         self->counters.dropped_bad++;
         return;
     }
-    certificate_form_qc(self, vote->view, &vote->block_id);
+    certificate_form_qc(self, vote->view, vote->height, &vote->block_id);
 }

@@ -34,14 +34,32 @@ static void a_certificate_lists_the_voters_of_one_block_by_index(void **state)
     vote(7, 1, 1);
     struct hash id = sample_hash(1);
     struct qc qc;
-    assert_false(tally_qc(tally, tally_at(tally, 7), &id, QUORUM, &qc));
+    assert_false(tally_qc(tally, tally_at(tally, 7), 9, &id, QUORUM, &qc));
     vote(7, 3, 1);
-    assert_true(tally_qc(tally, tally_at(tally, 7), &id, QUORUM, &qc));
+    assert_true(tally_qc(tally, tally_at(tally, 7), 9, &id, QUORUM, &qc));
     assert_int_equal(qc.view, 7);
     assert_int_equal(qc.height, 9);
     static const uint32_t voters[] = {0, 1, 3, 4};
     for (uint32_t i = 0; i < QUORUM; i++)
         assert_int_equal(qc.signatures[i].validator, voters[i]);
+}
+
+/* A liar signs the right block's id at a wrong height: the signature is good, and would spoil the certificate. */
+static void a_vote_for_a_wrong_height_neither_counts_nor_spoils(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < VALIDATORS; i++)
+        vote(7, i, 1);
+    tally_at(tally, 7)->votes[4].height = 10;
+    struct hash id = sample_hash(1);
+    struct qc qc;
+    assert_true(tally_qc(tally, tally_at(tally, 7), 9, &id, QUORUM, &qc));
+    assert_int_equal(qc.height, 9);
+    assert_int_equal(qc.signature_count, QUORUM);
+    for (uint32_t i = 0; i < QUORUM; i++)
+        assert_int_not_equal(qc.signatures[i].validator, 4);
+    tally_at(tally, 7)->votes[3].height = 10;
+    assert_false(tally_qc(tally, tally_at(tally, 7), 9, &id, QUORUM, &qc));
 }
 
 static void timeouts_make_a_certificate_with_the_best_of_theirs(void **state)
@@ -79,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(a_certificate_lists_the_voters_of_one_block_by_index),
+        STORY(a_vote_for_a_wrong_height_neither_counts_nor_spoils),
         STORY(timeouts_make_a_certificate_with_the_best_of_theirs),
         STORY(a_newer_view_takes_the_place_of_an_old_one),
     };
