@@ -38,11 +38,10 @@ static void restore(struct consensus *self, const struct consensus_config *confi
 {
     if (config->voting) {
         self->voting = *config->voting;
-    } else {
-        /* The certificate of the genesis block is implied: view 0, no signers. */
+    } else if (config->root.height == 0) {
+        /* The certificate of the genesis block is implied: view 0, no signers. Above it nothing is: a validator that has
+         * blocks and never voted begins with the root's own certificate, which RESTORED brings, or hears of one. */
         self->voting.high_qc.block_id = config->root_id;
-        self->voting.high_qc.view = config->root.view;
-        self->voting.high_qc.height = config->root.height;
     }
     self->view = self->voting.high_qc.view;
     if (self->voting.has_tc && self->voting.high_tc.view > self->view)
