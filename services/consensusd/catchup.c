@@ -177,4 +177,8 @@ void catchup_on_restored(struct consensus *self, const struct consensus_certifie
     if (block->justify)
         certificate_take_qc(self, block->justify);
     (void)take(self, block);
+    struct hash id = block_id(&block->header);
+    struct block *restored = blocktree_find(self->tree, &id);
+    if (restored)
+        restored->stored = true;
 }

@@ -22,7 +22,7 @@ struct consensus_effect *consensus_effect_add(struct consensus *self, enum conse
     return effect;
 }
 
-void consensus_persist(struct consensus *self, const struct block *block)
+void consensus_persist(struct consensus *self, struct block *block)
 {
     assert(self->effect_count < EFFECTS_MAX);
     struct consensus_effect *effect = &self->effects[self->effect_count++];
@@ -32,6 +32,8 @@ void consensus_persist(struct consensus *self, const struct block *block)
     effect->u.persist.header = block ? &block->header : NULL;
     effect->u.persist.justify = block ? &block->parent->qc : NULL;
     assert(!block || block->parent->has_qc || block->parent->header.height == 0);
+    if (block)
+        block->stored = true;
 }
 
 static void restore(struct consensus *self, const struct consensus_config *config)
@@ -39,8 +41,8 @@ static void restore(struct consensus *self, const struct consensus_config *confi
     if (config->voting) {
         self->voting = *config->voting;
     } else if (config->root.height == 0) {
-        /* The certificate of the genesis block is implied: view 0, no signers. Above it nothing is: a validator that has
-         * blocks and never voted begins with the root's own certificate, which RESTORED brings, or hears of one. */
+        /* The certificate of the genesis block is implied: view 0, no signers. Above it nothing is: a validator that
+         * has blocks and never voted begins with the root's own certificate, which RESTORED brings, or hears of one. */
         self->voting.high_qc.block_id = config->root_id;
     }
     self->view = self->voting.high_qc.view;
@@ -224,10 +226,23 @@ void consensus_status(const struct consensus *self, struct consensus_status *out
     };
 }
 
+/* The highest certificate's block, or, where that is missing, the best of what is here: who lacks more is served. */
+static const struct block *highest_certified(const struct consensus *self)
+{
+    const struct block *best = blocktree_find(self->tree, &self->voting.high_qc.block_id);
+    if (best)
+        return best;
+    for (const struct block *block = blocktree_first(self->tree); block; block = block->next) {
+        if (block->has_qc && (!best || block->header.view > best->header.view))
+            best = block;
+    }
+    return best;
+}
+
 size_t consensus_certified(const struct consensus *self, uint64_t height_first, struct consensus_certified *out,
                            size_t capacity)
 {
-    const struct block *high = blocktree_find(self->tree, &self->voting.high_qc.block_id);
+    const struct block *high = highest_certified(self);
     if (!high || height_first > high->header.height)
         return 0;
     size_t count = 0;

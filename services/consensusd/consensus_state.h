@@ -98,7 +98,7 @@ struct consensus {
  * next step goes on. */
 struct consensus_effect *consensus_effect_add(struct consensus *self, enum consensus_effect_type type);
 /* PERSIST is never refused: room is kept for it. */
-void consensus_persist(struct consensus *self, const struct block *block);
+void consensus_persist(struct consensus *self, struct block *block);
 
 /* certificate.c */
 bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t height,

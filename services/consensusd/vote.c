@@ -12,6 +12,8 @@
 
 #include "common/base/merkle.h"
 
+enum { ROOM_FOR_VOTE = 16 }; /* effects of a step beside those that write ancestors */
+
 struct block *vote_insert(struct consensus *self, struct block *parent, const struct block_header *header,
                           const struct hash *id, const struct hash *tx_ids)
 {
@@ -55,9 +57,23 @@ static bool may_vote(const struct consensus *self, const struct block *block)
            block->header.view > self->voting.last_voted_view;
 }
 
+/* Who votes for a block can serve it after a crash, and so all that it stands on: blocks that came by sync are written
+ * before the vote, parents first. Otherwise a certified block may be left whose ancestors nobody has on disk. */
+static bool store_ancestors(struct consensus *self, const struct block *block)
+{
+    size_t count = 0;
+    for (struct block *each = block->parent; each->parent && !each->stored; each = each->parent)
+        self->path[count++] = each;
+    if (self->effect_count + count + ROOM_FOR_VOTE > EFFECTS_MAX)
+        return false;
+    while (count-- > 0)
+        consensus_persist(self, self->path[count]);
+    return true;
+}
+
 bool vote_cast(struct consensus *self, struct block *block)
 {
-    if (!may_vote(self, block))
+    if (!may_vote(self, block) || !store_ancestors(self, block))
         return false;
     struct consensus_voting *voting = &self->voting;
     uint8_t message[CERT_VOTE_BYTES];
@@ -237,6 +253,17 @@ static void judge(struct consensus *self, uint32_t sender, const struct consensu
     hold(self, sender, proposal);
 }
 
+/* Asked again in the same view: send the stored vote again. A crash between the writes of a block's ancestors and its
+ * own leaves a vote without its block on disk: it never left and does not now. */
+static bool is_stored_vote(const struct consensus *self, uint64_t view, const struct hash *id)
+{
+    const struct consensus_voting *voting = &self->voting;
+    if (!voting->has_vote || voting->vote_view != view || !hash_equal(&voting->vote_block_id, id))
+        return false;
+    const struct block *block = blocktree_find(self->tree, id);
+    return block && block->stored;
+}
+
 void vote_on_proposal(struct consensus *self, const struct consensus_event *event)
 {
     const struct consensus_proposal *proposal = &event->u.proposal;
@@ -246,9 +273,7 @@ void vote_on_proposal(struct consensus *self, const struct consensus_event *even
         self->counters.dropped_stale++;
         return;
     }
-    /* Asked again in the same view: send the stored vote again. */
-    if (self->voting.has_vote && self->voting.vote_view == header->view &&
-        hash_equal(&self->voting.vote_block_id, &id) && event->sender != self->self) {
+    if (is_stored_vote(self, header->view, &id)) {
         send_stored_vote(self);
         return;
     }
