@@ -1,11 +1,11 @@
-/* cluster.h - N consensus cores on virtual time, network and disk, from one seed.
+/* cluster.h - N consensus cores on a virtual clock, network and disk, all from one seed.
  *
- * The network delays, reorders, duplicates and loses; disks keep what was persisted; a validator may crash at any step
- * and come back with its disk. Execution is simulated: a block's state root is a function of its parent's and its
- * transactions. After every step the invariants are checked: no two validators commit different blocks at a height, the
- * voting state never goes back, nobody votes for two blocks in a view.
+ * The cores are the real ones. What stands behind their edges is modelled: a network that delays, loses, doubles,
+ * reorders, cuts and clogs links of either direction; a disk that is slow and forgets at a crash what was not synced;
+ * an executor that is slow, fails and restarts; clocks that drift and jump; validators that lie (liar.h). Invariants
+ * are checked at every effect of an honest validator; the first that breaks stops the run.
  *
- * Pure; a run is a function of its options.
+ * A run is a function of its options and calls. Threads: one owner, one cluster at a time per process.
  */
 #pragma once
 
@@ -21,6 +21,10 @@ struct cluster_options {
     uint32_t validator_count;
     uint64_t delay_ms_min, delay_ms_max; /* of a message */
     uint32_t loss_ppm, duplicate_ppm;    /* of messages */
+    uint32_t liar_count;                 /* validators that lie, chosen by the seed */
+    uint32_t lies;                       /* bits of enum lie (liar.h) */
+    uint32_t clock_drift_ppt_max;        /* of each validator's clock, parts per thousand, either way */
+    bool trace;                          /* one line per event and effect on stdout */
 };
 
 MUST_USE int cluster_new(struct cluster **out, const struct cluster_options *options);
@@ -28,11 +32,35 @@ void cluster_destroy(struct cluster **self);
 
 /* Put count new transactions into every running validator's pool. */
 void cluster_submit(struct cluster *self, uint32_t count);
+
+/* What was not synced is lost; of a write under way the disk has all or nothing. */
 void cluster_crash(struct cluster *self, uint32_t validator);
+/* Crash before one of the validator's next effects is carried out. */
+void cluster_crash_at_effect(struct cluster *self, uint32_t validator, uint32_t effects_from_now);
 void cluster_restart(struct cluster *self, uint32_t validator);
-/* Cut (or mend) both directions between two validators. */
+bool cluster_is_up(const struct cluster *self, uint32_t validator);
+bool cluster_is_liar(const struct cluster *self, uint32_t validator);
+
+/* Cut (or mend) both directions between two validators, or one. */
 void cluster_cut(struct cluster *self, uint32_t a, uint32_t b, bool cut);
+void cluster_cut_one_way(struct cluster *self, uint32_t from, uint32_t to, bool cut);
+/* Messages of this direction wait until the clog ends. */
+void cluster_clog(struct cluster *self, uint32_t from, uint32_t to, uint64_t duration_ms);
+/* Mend every link, end every clog. */
+void cluster_mend(struct cluster *self);
 void cluster_set_loss(struct cluster *self, uint32_t loss_ppm);
+void cluster_set_duplicates(struct cluster *self, uint32_t duplicate_ppm, uint64_t late_ms_max);
+void cluster_set_delay(struct cluster *self, uint64_t min_ms, uint64_t max_ms);
+
+/* A synced write takes up to this long; 0: no time. The validator does nothing else meanwhile. */
+void cluster_set_disk(struct cluster *self, uint32_t validator, uint64_t write_ms_max);
+/* Executions take up to this long; of builds, this part fails. */
+void cluster_set_executor(struct cluster *self, uint32_t validator, uint64_t execute_ms_max, uint32_t fail_ppm);
+/* The executor restarts: what it was asked is not answered, its speculative versions are gone. */
+void cluster_reset_executor(struct cluster *self, uint32_t validator);
+/* The validator's wall clock is this far from the true time. */
+void cluster_set_wall_skew(struct cluster *self, uint32_t validator, int64_t skew_ms);
+
 /* Let virtual time pass. */
 void cluster_run(struct cluster *self, uint64_t duration_ms);
 
@@ -40,12 +68,16 @@ uint64_t cluster_now_ms(const struct cluster *self);
 uint64_t cluster_height(const struct cluster *self, uint32_t validator);
 uint64_t cluster_committed_txs(const struct cluster *self, uint32_t validator);
 uint64_t cluster_view(const struct cluster *self, uint32_t validator);
-/* Every running validator has committed every submitted transaction exactly once, at the same height. */
+/* Every running honest validator has committed every submitted transaction, each once. */
 bool cluster_is_settled(const struct cluster *self);
-/* "" or the first broken invariant. */
+/* "" or the first broken invariant, with the seed. */
 const char *cluster_violation(const struct cluster *self);
-/* Virtual ms from the last submit until all running validators committed everything; UINT64_MAX: never within limit. */
+/* Virtual ms until cluster_is_settled(); UINT64_MAX: not within the limit, or an invariant broke. */
 uint64_t cluster_settle(struct cluster *self, uint64_t limit_ms);
+/* A number that any difference between two runs changes. */
+uint64_t cluster_fingerprint(const struct cluster *self);
+/* Events so far. */
+uint64_t cluster_steps(const struct cluster *self);
 
 /* One line per validator on stderr: what to look at when a seed fails. */
 void cluster_print(const struct cluster *self);

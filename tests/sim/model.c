@@ -1,0 +1,194 @@
+/* model.c - the fake parts: transactions that are nothing but an id, a pool that has all of them everywhere, and an
+ * executor whose state root follows from its parent's and the block's transactions. A block is valid when its roots are
+ * those, and when none of its transactions was executed before on its chain.
+ */
+#include "common/base/merkle.h"
+#include "tests/sim/cluster_state.h"
+
+struct stored *model_find(const struct cluster *self, const struct hash *id)
+{
+    return map_find(self->blocks, id);
+}
+
+static struct hash executed_root(const struct hash *parent_root, const struct hash *tx_root)
+{
+    return hash_of2(span_of(parent_root, sizeof *parent_root), span_of(tx_root, sizeof *tx_root));
+}
+
+static struct hash root_after(const struct cluster *self, const struct hash *parent_id)
+{
+    if (hash_equal(parent_id, &self->genesis_id))
+        return self->genesis_header.state_root;
+    const struct stored *parent = map_find(self->blocks, parent_id);
+    return parent ? parent->model_root : (struct hash){0};
+}
+
+struct stored *model_block(struct cluster *self, const struct block_header *header, const struct hash *id,
+                           const struct hash *tx_ids)
+{
+    struct stored *stored = map_find(self->blocks, id);
+    if (stored)
+        return stored;
+    stored = must(calloc(1, sizeof *stored));
+    stored->header = *header;
+    stored->id = *id;
+    if (header->tx_count > 0) {
+        stored->tx_ids = must(malloc(header->tx_count * sizeof *tx_ids));
+        memcpy(stored->tx_ids, tx_ids, header->tx_count * sizeof *tx_ids);
+    }
+    stored->parent = map_find(self->blocks, &header->parent_id);
+    struct hash before = root_after(self, &header->parent_id);
+    stored->model_root = executed_root(&before, &header->tx_root);
+    if (map_put(self->blocks, id, stored) < 0)
+        abort();
+    return stored;
+}
+
+struct block_header model_header(struct cluster *self, uint32_t proposer, const struct consensus_build *build,
+                                 const struct hash *tx_ids, uint32_t tx_count)
+{
+    struct hash scratch[BLOCK_TXS_MAX];
+    struct hash tx_root = merkle_root(tx_ids, tx_count, scratch);
+    struct hash before = root_after(self, &build->parent_id);
+    return (struct block_header){.chain_id = self->genesis.chain_id,
+                                 .height = build->height,
+                                 .view = build->view,
+                                 .parent_id = build->parent_id,
+                                 .justify_view = build->justify_view,
+                                 .justify_signers = build->justify_signers,
+                                 .tx_count = tx_count,
+                                 .tx_root = tx_root,
+                                 .receipt_root = tx_root,
+                                 .state_root = executed_root(&before, &tx_root),
+                                 .proposer = self->genesis.validators[proposer].id,
+                                 .timestamp_ms = build->timestamp_ms};
+}
+
+static bool is_excluded(const struct cluster *self, const struct consensus_build *build, const struct hash *tx)
+{
+    for (size_t i = 0; i < build->excluded_count; i++) {
+        const struct stored *block = model_find(self, &build->excluded[i]);
+        for (uint32_t k = 0; block && k < block->header.tx_count; k++) {
+            if (hash_equal(&block->tx_ids[k], tx))
+                return true;
+        }
+    }
+    return false;
+}
+
+uint32_t model_candidates(struct cluster *self, uint32_t index, const struct consensus_build *build, struct hash *out)
+{
+    const struct node *node = &self->nodes[index];
+    uint32_t count = 0;
+    for (uint32_t i = node->done_prefix; build->with_txs && i < self->tx_count && count < BLOCK_TXS_MAX; i++) {
+        if (!node->done[i] && !is_excluded(self, build, &self->txs[i]))
+            out[count++] = self->txs[i];
+    }
+    return count;
+}
+
+static uint64_t execution_ms(struct cluster *self, uint32_t index)
+{
+    return 1 + random_below(self, self->nodes[index].execute_ms_max + 1);
+}
+
+void model_on_build(struct cluster *self, uint32_t index, const struct consensus_build *build)
+{
+    struct consensus_event event = {.type = CONSENSUS_BUILD_FAILED};
+    event.u.built.view = build->view;
+    struct parcel *parcel = parcel_new(&event);
+    if (!random_chance(self, self->nodes[index].build_fail_ppm)) {
+        struct hash candidates[BLOCK_TXS_MAX];
+        uint32_t count = model_candidates(self, index, build, candidates);
+        parcel->event.type = CONSENSUS_BUILT;
+        parcel->event.u.built.header = model_header(self, index, build, candidates, count);
+        struct hash id = block_id(&parcel->event.u.built.header);
+        parcel->event.u.built.tx_ids = model_block(self, &parcel->event.u.built.header, &id, candidates)->tx_ids;
+    }
+    mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel);
+}
+
+static bool chain_has_tx(const struct cluster *self, uint32_t index, const struct stored *block, const struct hash *tx)
+{
+    const struct node *node = &self->nodes[index];
+    size_t number = (size_t)map_find(self->tx_index, tx);
+    if (number == 0 || node->done[number - 1])
+        return true; /* nobody's transaction, or executed before */
+    for (const struct stored *each = block->parent; each && each->header.height > node->height; each = each->parent) {
+        for (uint32_t k = 0; k < each->header.tx_count; k++) {
+            if (hash_equal(&each->tx_ids[k], tx))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_valid(const struct cluster *self, uint32_t index, const struct stored *block)
+{
+    const struct block_header *header = &block->header;
+    if (!hash_equal(&block->model_root, &header->state_root) || !hash_equal(&header->tx_root, &header->receipt_root))
+        return false;
+    for (uint32_t i = 0; i < header->tx_count; i++) {
+        if (chain_has_tx(self, index, block, &block->tx_ids[i]))
+            return false;
+        for (uint32_t k = 0; k < i; k++) {
+            if (hash_equal(&block->tx_ids[i], &block->tx_ids[k]))
+                return false;
+        }
+    }
+    return true;
+}
+
+void model_on_check(struct cluster *self, uint32_t index, const struct consensus_check *check)
+{
+    const struct stored *block = model_block(self, &check->header, &check->block_id, check->tx_ids);
+    struct consensus_event event = {.type = CONSENSUS_CHECKED};
+    event.u.checked.block_id = check->block_id;
+    event.u.checked.ok = is_valid(self, index, block);
+    mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel_new(&event));
+}
+
+void model_on_recheck(struct cluster *self, uint32_t index)
+{
+    struct consensus_event event = {.type = CONSENSUS_RECHECKED};
+    event.u.rechecked.live_count = self->tx_count - (uint32_t)self->nodes[index].committed_txs;
+    mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel_new(&event));
+}
+
+void model_on_commit(struct cluster *self, uint32_t index, const struct consensus_commit *commit)
+{
+    struct node *node = &self->nodes[index];
+    for (uint32_t i = 0; i < commit->header.tx_count; i++) {
+        size_t number = (size_t)map_find(self->tx_index, &commit->tx_ids[i]);
+        if (number == 0 || node->done[number - 1]) {
+            violate(self, "a transaction committed twice", index, commit->header.height);
+            return;
+        }
+        node->done[number - 1] = 1;
+        node->committed_txs++;
+    }
+    while (node->done_prefix < self->tx_count && node->done[node->done_prefix])
+        node->done_prefix++;
+}
+
+void model_roll_back(struct cluster *self, uint32_t index, uint64_t height)
+{
+    struct node *node = &self->nodes[index];
+    const struct stored *block = node->committed[height - 1].block;
+    for (uint32_t i = 0; i < block->header.tx_count; i++) {
+        size_t number = (size_t)map_find(self->tx_index, &block->tx_ids[i]);
+        node->done[number - 1] = 0;
+        node->committed_txs--;
+    }
+    node->done_prefix = 0;
+}
+
+void model_tell_pool(struct cluster *self, uint32_t index)
+{
+    struct node *node = &self->nodes[index];
+    uint32_t waiting = self->tx_count - (uint32_t)node->committed_txs;
+    struct consensus_event event = {.type = CONSENSUS_POOL};
+    event.u.pool.tx_count = waiting;
+    event.u.pool.oldest_age_ms = waiting ? self->now_ms - node->pooled_from_ms : 0;
+    mail_self(self, MAIL_POOL, index, 0, parcel_new(&event));
+}
