@@ -858,13 +858,14 @@ static void on_execution(void *context, struct bus_message *message)
 
 /* --- once in a while ---------------------------------------------------------------------------------------------- */
 
-/* executord answers in order and executes what it is asked twice, so a busy one is asked again ever more seldom; if it
- * was restarted, its new epoch tells. */
+/* executord answers in order and executes what it is asked twice, so a slow one is asked again late and ever more
+ * seldom; if it was restarted, its new epoch tells.
+ */
 static uint64_t resend_ms(const struct job *job)
 {
-    if (job->stage == JOB_POOL || job->asked_count < 2)
+    if (job->stage == JOB_POOL)
         return RESEND_MS;
-    uint32_t shift = job->asked_count - 1;
+    uint32_t shift = job->asked_count + 1;
     return (uint64_t)RESEND_MS << (shift < RESEND_SHIFT_MAX ? shift : RESEND_SHIFT_MAX);
 }
 
