@@ -39,6 +39,7 @@
 #include "proto/execution.pb-c.h"
 #include "proto/pool.pb-c.h"
 #include "proto/proof.pb-c.h"
+#include "services/consensusd/consensus_codec.h"
 #include "services/consensusd/safety_store.h"
 
 typedef Cybermesh__Execution__V1__ExecutionFrame execution_pb;
@@ -94,6 +95,8 @@ static uint64_t submitted_ms[TXS_MAX];
 static uint32_t tx_count;
 static long build_ms; /* how long executord takes to build a block */
 static uint8_t buffer[FRAME_BYTES];
+static struct bus_socket *liar;
+static bool logs_to_files; /* of the daemons: vN/log */
 
 static uint64_t now_ms(void)
 {
@@ -528,7 +531,7 @@ static void start(uint32_t index)
     put_env("CONSENSUS_SYNC_BIND", "tcp://127.0.0.1:%u", self->sync_port);
     if (peers[0])
         put_env("CONSENSUS_PEERS", "%s", peers);
-    if (chdir(self->name) == 0)
+    if (chdir(self->name) == 0 && (!logs_to_files || freopen("log", "w", stderr)))
         execl(daemon_path, "consensusd", (char *)NULL);
     _exit(127);
 }
@@ -671,6 +674,14 @@ static int setup_four(void **state)
     return setup(4);
 }
 
+static int setup_four_with_logs(void **state)
+{
+    logs_to_files = true;
+    int rc = setup(4);
+    logs_to_files = false;
+    return rc;
+}
+
 static int teardown(void **state)
 {
     for (uint32_t i = 0; i < validator_count; i++) {
@@ -679,6 +690,7 @@ static int teardown(void **state)
         bus_socket_close(&validators[i].pool);
         bus_socket_close(&validators[i].execution);
     }
+    bus_socket_close(&liar);
     bus_destroy(&bus);
     genesis_destroy(&genesis);
     char command[64];
@@ -692,6 +704,18 @@ static void assert_one_chain(void)
         uint64_t common = validators[i].height < validators[0].height ? validators[i].height : validators[0].height;
         assert_memory_equal(validators[i].chain, validators[0].chain, (common + 1) * sizeof(struct hash));
     }
+}
+
+static bool log_has(uint32_t index, const char *text)
+{
+    char path[32];
+    snprintf(path, sizeof path, "v%u/log", index);
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(buffer, 1, sizeof buffer - 1, file) : 0;
+    if (file)
+        fclose(file);
+    buffer[size] = '\0';
+    return strstr((const char *)buffer, text) != NULL;
 }
 
 /* --- stories ------------------------------------------------------------------------------------------------------ */
@@ -883,6 +907,49 @@ static void all_killed_at_once_go_on(void **state)
     assert_one_chain();
 }
 
+/* A heartbeat that names one validator, from the socket of another one: everything in it is true but the sender. */
+static void publish_heartbeat_of(uint32_t index, struct bus_socket *pub)
+{
+    static struct qc none;
+    none.block_id = block_id(&genesis_header);
+    uint8_t seed[32] = {(uint8_t)(index + 1), 0x51}, message[CERT_HEARTBEAT_BYTES];
+    struct sign_key key;
+    sign_key_from_seed(&key, seed);
+    struct consensus_effect effect = {.type = CONSENSUS_SEND_HEARTBEAT};
+    effect.u.heartbeat = (struct consensus_heartbeat){.view = 1, .high_qc = &none};
+    cert_heartbeat_bytes(message, &genesis->chain_id, 1, 0, 0);
+    sign_message(&effect.u.heartbeat.signature, &key, span_of(message, sizeof message));
+    struct consensus_codec_sender sender = {.index = index};
+    const char *topic = "";
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    assert_int_equal(consensus_codec_encode(&effect, &sender, &topic, &frame, &size), 0);
+    assert_int_equal(bus_publish_take(pub, topic, &frame, size), 0);
+    free(frame);
+}
+
+static void who_speaks_in_anothers_name_is_not_heard(void **state)
+{
+    stop(3, SIGKILL);
+    uint8_t secret[32] = {0xc0, 4};
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", validators[3].pub_port);
+    struct bus_options options = {.name = "liar",
+                                  .endpoint = endpoint,
+                                  .curve_secret = secret,
+                                  .frame_bytes_max = FRAME_BYTES,
+                                  .queue_count_max = 100};
+    assert_int_equal(bus_allow(bus, "liar", genesis->validators[0].consensus_curve_key, "v0"), 0);
+    assert_int_equal(bus_pub_bind(&liar, bus, &options), 0);
+    uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (!log_has(0, "frame.bad")) {
+        assert_true(now_ms() < deadline_ms);
+        publish_heartbeat_of(1, liar);
+        play_for(20);
+    }
+    assert_true(log_has(0, "peer=\"v3\""));
+}
+
 static void a_store_of_another_network_is_refused(void **state)
 {
     submit("tx");
@@ -915,6 +982,7 @@ int main(int argc, char *argv[])
         FOUR(three_go_on_and_the_fourth_catches_up),
         FOUR(a_validator_whose_executord_is_ahead_catches_up),
         FOUR(all_killed_at_once_go_on),
+        cmocka_unit_test_setup_teardown(who_speaks_in_anothers_name_is_not_heard, setup_four_with_logs, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

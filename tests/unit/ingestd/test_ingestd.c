@@ -658,6 +658,22 @@ static void what_mempoold_rejects_later_becomes_a_dead_letter_and_is_acknowledge
     vectors_assert_equal("value", seen(DEAD_LETTERS, 1)->value, blob_span(&w.events[1].record));
 }
 
+/* Nothing is lost: the record stays until its dead letter is acknowledged. */
+static void a_dead_letter_that_the_broker_refuses_is_sent_again_and_its_offset_waits(void **state)
+{
+    enum { PRODUCE = 0 }; /* Kafka's number of the request */
+    const struct event *event = &w.events[11];
+    produce_event(event);
+    SERVE_UNTIL(submissions_of(event) == 1);
+    int64_t before = committed("group", topics[event->kind - 1]);
+    rd_kafka_mock_push_request_errors(w.mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    reject(&event->tx_id, REASON_ID_CONFLICT, 78);
+    SERVE_UNTIL(seen_count(DEAD_LETTERS) > 2 || committed("group", topics[event->kind - 1]) > before);
+    assert_int_equal(seen_count(DEAD_LETTERS), 3);
+    vectors_assert_equal("value", seen(DEAD_LETTERS, 2)->value, blob_span(&event->record));
+    SERVE_UNTIL(committed("group", topics[event->kind - 1]) > before);
+}
+
 static void what_is_not_persisted_in_time_is_looked_up_and_submitted_again(void **state)
 {
     produce_event(&w.events[2]);
@@ -775,6 +791,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(heights_are_announced_in_order_from_1),
         cmocka_unit_test(what_is_refused_becomes_a_dead_letter),
         cmocka_unit_test(what_mempoold_rejects_later_becomes_a_dead_letter_and_is_acknowledged),
+        cmocka_unit_test(a_dead_letter_that_the_broker_refuses_is_sent_again_and_its_offset_waits),
         cmocka_unit_test(what_is_not_persisted_in_time_is_looked_up_and_submitted_again),
         cmocka_unit_test(what_a_lookup_finds_is_final),
         cmocka_unit_test(after_a_restart_of_mempoold_all_is_submitted_again),

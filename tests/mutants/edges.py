@@ -1,0 +1,75 @@
+"""The ends of the pipeline: offsets, dead letters, the database, and who may speak at all."""
+
+from mutant import mutant
+
+OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intake.c", "services/persistd/persist.c"
+ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
+
+MUTANTS = [
+    mutant("offset-moves-before-final", "an offset moves only past records that are final",
+           ("ingestd_offsets", "ingestd_offsets_model"),
+           (OFFSETS, "while (window->first != OFFSETS_NONE && self->records[window->first].state == OFFSETS_FINAL) {",
+            "while (window->first != OFFSETS_NONE && self->records[window->first].state >= OFFSETS_PENDING &&\n"
+            "           self->records[window->first].state != OFFSETS_DEAD_LETTERING) {")),
+    mutant("offset-moves-past-a-gap", "a record that is not final holds back those behind it",
+           ("ingestd_offsets", "ingestd_offsets_model"),
+           (OFFSETS, """    if (state == OFFSETS_FINAL) {
+        self->usage.bytes -= record->bytes;
+        window_settle""", """    if (state == OFFSETS_FINAL) {
+        self->usage.bytes -= record->bytes;
+        self->windows[record->window].offset_settled = record->offset + 1;
+        window_settle""")),
+    mutant("dead-letter-not-acknowledged", "a dead letter's record is final only when the broker has acknowledged it",
+           "ingestd_ingestd",
+           (INTAKE, """    if (rc < 0) {
+        metrics_add(self->metrics, INGESTD_METRIC_DEAD_RETRIES, 1);
+        dead_put(self, record, loop_now_ms() + DEAD_RETRY_MS);
+        return;
+    }
+    metrics_add_at""", "    metrics_add_at")),
+    mutant("final-before-persisted", "a record is final when its transaction is in the database, not when it is admitted",
+           "ingestd_ingestd",
+           (INTAKE, "    return pending_add(self->pending, check->record, &check->tx_id, check->body_bytes);",
+            """    int added = pending_add(self->pending, check->record, &check->tx_id, check->body_bytes);
+    admission_submit(self);
+    intake_finish(self, &check->tx_id);
+    return added;""")),
+    mutant("acknowledged-before-written", "executord hears of a height as stored only after the database has it",
+           "persistd_persist",
+           (PERSIST, """    move(self, PERSIST_WRITING);
+    add(effects, (struct persist_effect){.kind = PERSIST_WRITE});
+}
+
+/* Ask""", """    move(self, PERSIST_WRITING);
+    add(effects, (struct persist_effect){.kind = PERSIST_ACK, .height = self->queue[count - 1].height});
+    add(effects, (struct persist_effect){.kind = PERSIST_WRITE});
+}
+
+/* Ask""")),
+    mutant("published-before-written", "a height is announced only after the database has it", "persistd_persist",
+           (PERSIST, """    move(self, PERSIST_WRITING);
+    add(effects, (struct persist_effect){.kind = PERSIST_WRITE});
+}
+
+/* Ask""", """    move(self, PERSIST_WRITING);
+    add(effects, (struct persist_effect){.kind = PERSIST_PUBLISH, .height = self->queue[0].height,
+                                         .handle = self->queue[0].handle});
+    add(effects, (struct persist_effect){.kind = PERSIST_WRITE});
+}
+
+/* Ask""")),
+    mutant("curve-key-not-allowed", "a socket hears only the keys of its own list", ("edge_bus_zap", "edge_bus"),
+           (ZAP, "if (span_equal(domain, span_text(entry->domain)) && memcmp(entry->key, key, BUS_KEY_BYTES) == 0)",
+            "(void)key;\n        if (span_equal(domain, span_text(entry->domain)))")),
+    mutant("curve-key-of-another-socket", "a key that may speak on one socket may not speak on another",
+           ("edge_bus_zap", "edge_bus"),
+           (ZAP, "if (span_equal(domain, span_text(entry->domain)) && memcmp(entry->key, key, BUS_KEY_BYTES) == 0)",
+            "(void)domain;\n        if (memcmp(entry->key, key, BUS_KEY_BYTES) == 0)")),
+    mutant("no-curve-at-all", "a client without CURVE is refused", ("edge_bus_zap", "edge_bus"),
+           (ZAP, """    if (!span_equal(frames[FRAME_MECHANISM], span_text("CURVE")))
+        return BUS_ZAP_REFUSED;""", """    if (!span_equal(frames[FRAME_MECHANISM], span_text("CURVE")))
+        return BUS_ZAP_ALLOWED;""")),
+    mutant("sender-not-compared", "the sender that a message names is the peer of its socket", "consensusd_daemon",
+           (PEERS, "if (rc == 0 && frame.event.sender != peer->index) {",
+            "if (rc == 0 && frame.event.sender >= self->genesis->validator_count) {")),
+]
