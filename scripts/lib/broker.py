@@ -89,8 +89,8 @@ class Broker:
             return
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         result = subprocess.run(
-            self._java("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool", "format", "-t", cluster_id,
-                       "-c", str(properties)),
+            self._java("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool", "format",
+                       f"--cluster-id={cluster_id}", "-c", str(properties)),  # an id may begin with a dash
             env=self._environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise Failure(f"formatting the broker's storage failed:\n{result.stdout}{result.stderr}")

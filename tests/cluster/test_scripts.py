@@ -4,14 +4,17 @@ import json
 import os
 import signal
 import subprocess
+import uuid
 from pathlib import Path
 
 import launch
 import pytest
+from broker import Broker
 from client import Client, wait_for
 from cluster import STAGES
 from console import Failure
 from cybermesh_ref.control import CommitEvent
+from layout import Layout
 from traffic import Traffic, require_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +43,13 @@ def test_cluster_json_has_what_the_pages_say_and_is_private(cluster_one):
     for validator in description["validators"]:
         assert set(validator["stages"]) == set(STAGES)
         assert all(Path(stage["log"]).exists() for stage in validator["stages"].values())
+
+
+def test_a_brokers_id_may_begin_with_a_dash(tmp_path, monkeypatch):
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" * 16))  # "-" in base64, as one id in 64
+    server = Broker(Layout(tmp_path), 9092)
+    server.prepare()
+    assert "cluster.id=-" in (server.directory / "data/meta.properties").read_text()
 
 
 def test_a_second_up_in_the_same_directory_is_refused(cluster_one):
