@@ -14,6 +14,8 @@ from console import Failure, run_main
 from layout import ROOT
 
 PROGRAM = "tests/sim/sim_seeds"
+TWINS = "tests/sim/sim_twins"
+SHARDS = 64  # of the enumeration of Twins
 CHUNK = 50  # seeds of one process
 PROGRESS_EVERY_S = 5.0
 TRACE_LINES = 300
@@ -59,6 +61,8 @@ def _parse():
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--seeds", type=_range, metavar="A..B", help="these seeds, on all cores")
     what.add_argument("--seed", type=int, metavar="X", help="exactly this one")
+    what.add_argument("--twins", type=int, choices=range(2, 6), metavar="VIEWS",
+                      help="every scenario of Twins up to so many views (with --validators 4 or 5)")
     parser.add_argument("--validators", type=int, choices=range(1, 17), metavar="N",
                         help="clusters of this size (default: the seed says 4, 5 or 7)")
     kind = parser.add_mutually_exclusive_group()
@@ -71,6 +75,8 @@ def _parse():
     options = parser.parse_args()
     if options.trace and options.seed is None:
         parser.error("--trace wants --seed")
+    if options.twins and options.validators not in (4, 5):
+        parser.error("--twins wants --validators 4 or 5")
     return options
 
 
@@ -137,8 +143,31 @@ def _soak(options, words):
     return 0
 
 
+def _soak_twins(options):
+    program = os.path.join(options.build, TWINS)
+    if not os.path.exists(program):
+        raise Failure(f"{program} is missing: run scripts/build first", 2)
+    words = [program, "--validators", str(options.validators), "--views", str(options.twins)]
+    began = time.monotonic()
+    done = run = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for code, output in pool.map(lambda i: _run([*words, "--shard", f"{i}/{SHARDS}"]), range(SHARDS)):
+            figures = re.search(r"scenarios=(\d+) run=(\d+) heights=\d+ forks=(\d+)", output)
+            if code != 0 or not figures:
+                print(output.strip())
+                pool.shutdown(cancel_futures=True)
+                return 1
+            done += 1
+            run += int(figures[2])
+            print(f"{done} of {SHARDS} parts, {run} of {figures[1]} scenarios, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"no fork in {run} scenarios")
+    return 0
+
+
 def main():
     options = _parse()
+    if options.twins:
+        return _soak_twins(options)
     words = _words(options)
     if options.seeds:
         return _soak(options, words)

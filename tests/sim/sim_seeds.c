@@ -7,6 +7,7 @@
  * SIM_SEEDS are the first seed and the count where no option says so.
  */
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
     if (rc != 0)
         return rc;
     setvbuf(stdout, NULL, _IOLBF, 0);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10); /* a core is large and mostly untouched: no clearing of what is fresh */
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     signal(SIGFPE, on_abort);
