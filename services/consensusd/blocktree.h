@@ -29,7 +29,7 @@ struct block {
     enum block_state state;
     uint32_t proposer; /* validator index */
     bool voteable;     /* came as a proposal that satisfied the voting rule's static part */
-    bool stored;   /* on disk, or asked to be */
+    bool stored;       /* on disk, or asked to be */
     bool has_qc;
     struct qc qc;
     struct block *next; /* list of all, or of the removed */

@@ -258,7 +258,7 @@ uint64_t consensus_deadline_ms(const struct consensus *self);
 
 void consensus_status(const struct consensus *self, struct consensus_status *out);
 
-/* The certified chain for sync answers: uncommitted blocks with certificates on the way to the highest one that is here,
- * from height_first up. Writes at most capacity and returns how many. */
+/* The certified chain for sync answers: uncommitted blocks with certificates on the way to the highest one that is
+ * here, from height_first up. Writes at most capacity and returns how many. */
 size_t consensus_certified(const struct consensus *self, uint64_t height_first, struct consensus_certified *out,
                            size_t capacity);

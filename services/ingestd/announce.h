@@ -12,8 +12,8 @@
 
 #include "common/base/attr.h"
 
-/* librdkafka 2.0 sends nothing more of a partition while 5 records are in flight, and its thread spins as long as more are
- * queued. */
+/* librdkafka 2.0 sends nothing more of a partition while 5 records are in flight, and its thread spins as long as more
+ * are queued. */
 enum { ANNOUNCE_OUTSTANDING_MAX = 4 };
 
 struct announce {
