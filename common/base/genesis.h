@@ -42,7 +42,14 @@ struct genesis_producer {
     X(block_future_skew_ms, 5000, 100, 600000)                                                                         \
     X(view_timeout_min_ms, 200, 10, 60000)                                                                             \
     X(view_timeout_initial_ms, 1000, 10, 60000)                                                                        \
-    X(view_timeout_max_ms, 10000, 10, 600000)
+    X(view_timeout_max_ms, 10000, 10, 600000)                                                                          \
+    X(reputation_initial_ppm, 1000000, 0, 1000000)                                                                     \
+    X(reputation_leader_min_ppm, 700000, 0, 1000000)                                                                   \
+    X(reputation_proposer_ppm, 10000, 0, 1000000)                                                                      \
+    X(reputation_signer_ppm, 2000, 0, 1000000)                                                                         \
+    X(reputation_missed_ppm, 50000, 0, 1000000)                                                                        \
+    X(schedule_epoch_blocks, 64, 1, 65536)                                                                             \
+    X(schedule_lag_blocks, 8, 1, 65536)
 
 struct genesis_parameters {
 #define GENESIS_FIELD(name, default_value, min, max) uint64_t name;

@@ -308,6 +308,8 @@ static int parameters_read(struct reader *reader, struct genesis_parameters *out
     if (rc == 0 && (out->view_timeout_min_ms > out->view_timeout_initial_ms ||
                     out->view_timeout_initial_ms > out->view_timeout_max_ms))
         rc = bad(reader, "view_timeout_initial_ms", "wants view_timeout_min_ms <= it <= view_timeout_max_ms");
+    if (rc == 0 && out->schedule_lag_blocks > out->schedule_epoch_blocks)
+        rc = bad(reader, "schedule_lag_blocks", "wants at most schedule_epoch_blocks");
     reader->place[0] = '\0';
     return rc;
 }

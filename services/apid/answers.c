@@ -11,8 +11,6 @@
 #include "proto/proof.pb-c.h"
 #include "proto/record.pb-c.h"
 
-enum { REPUTATION_PPM_START = 1000000 };
-
 static const char *const kind_names[] = {"unknown", "anomaly", "evidence", "policy"};
 
 json_t *answers_hex(struct span bytes)
@@ -89,11 +87,12 @@ json_t *answers_transaction(const struct answers_transaction *transaction)
 
 json_t *answers_validator(const struct answers_validator *validator)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:i, s:o, s:o, s:o}", "id", answers_hex(validator->id), "name",
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "id", answers_hex(validator->id), "name",
                      text_of(validator->name), "public_key", answers_hex(validator->public_key), "status",
-                     validator->active ? "active" : "inactive", "reputation_ppm", REPUTATION_PPM_START,
+                     validator->active ? "active" : "inactive", "reputation_ppm", number(validator->reputation_ppm),
                      "proposed_blocks", number(validator->proposed_blocks), "committed_blocks",
-                     number(validator->proposed_blocks), "last_active_height", number(validator->last_active_height));
+                     number(validator->committed_blocks), "missed_views", number(validator->missed_views),
+                     "last_active_height", number(validator->last_active_height));
 }
 
 static const char *severity_label(uint32_t severity)

@@ -31,7 +31,7 @@ struct answers_transaction {
 struct answers_validator {
     struct span id, name, public_key;
     bool active;
-    uint64_t proposed_blocks, last_active_height;
+    uint64_t reputation_ppm, proposed_blocks, committed_blocks, missed_views, last_active_height;
 };
 
 struct answers_anomaly {

@@ -49,8 +49,8 @@ static const struct pg_statement block_items = {
     "SELECT t.tx_id, r.receipt FROM transactions t JOIN receipts r ON r.height = t.height AND r.idx = t.idx "
     "WHERE t.height = $1 ORDER BY t.idx"};
 #define VALIDATOR_SQL                                                                                                  \
-    "SELECT v.id, v.name, v.sign_key, v.active, (SELECT count(*) FROM blocks b WHERE b.proposer = v.id)::int8, "       \
-    "(SELECT coalesce(max(b.height), 0) FROM blocks b WHERE b.proposer = v.id)::int8 FROM validators v "
+    "SELECT v.id, v.name, v.sign_key, v.active, v.reputation_ppm, v.blocks_proposed, v.blocks_committed, "             \
+    "v.views_missed, v.last_active_height FROM validators v "
 static const struct pg_statement validator_all = {"validator_all", VALIDATOR_SQL "ORDER BY v.idx"};
 static const struct pg_statement validator_at = {"validator_at", VALIDATOR_SQL "WHERE v.id = $1"};
 static const struct pg_statement anomaly_latest = {
@@ -200,8 +200,11 @@ static json_t *validator_of(const struct pg_result *rows, uint32_t row)
         .name = pg_result_span(rows, row, 1),
         .public_key = pg_result_span(rows, row, 2),
         .active = pg_result_bool(rows, row, 3),
-        .proposed_blocks = number_at(rows, row, 4),
-        .last_active_height = number_at(rows, row, 5),
+        .reputation_ppm = number_at(rows, row, 4),
+        .proposed_blocks = number_at(rows, row, 5),
+        .committed_blocks = number_at(rows, row, 6),
+        .missed_views = number_at(rows, row, 7),
+        .last_active_height = number_at(rows, row, 8),
     };
     return answers_validator(&validator);
 }

@@ -13,6 +13,7 @@
 #include "common/base/block.h"
 #include "common/base/cert.h"
 #include "common/base/hash.h"
+#include "common/base/schedule.h"
 
 enum block_state {
     BLOCK_WAITING,  /* for its parent to be executed */
@@ -28,8 +29,11 @@ struct block {
     struct block *parent; /* NULL: the root */
     enum block_state state;
     uint32_t proposer; /* validator index */
-    bool voteable;     /* came as a proposal that satisfied the voting rule's static part */
-    bool stored;       /* on disk, or asked to be */
+    /* Who leads its children; count 0: not known. An epoch's schedule is inherited from the parent, a new epoch's comes
+     * with the block's execution. */
+    struct schedule schedule;
+    bool voteable; /* came as a proposal that satisfied the voting rule's static part */
+    bool stored;   /* on disk, or asked to be */
     bool has_qc;
     struct qc qc;
     struct block *next; /* list of all, or of the removed */

@@ -63,6 +63,7 @@ static bool emit(struct consensus *self, size_t index, size_t count)
     effect->u.commit = (struct consensus_commit){.block_id = block->id,
                                                  .header = block->header,
                                                  .tx_ids = block->tx_ids,
+                                                 .schedule = &block->schedule,
                                                  .qc = block->has_qc ? &block->qc : NULL,
                                                  .proof_headers = proof,
                                                  .proof_header_count = headers,

@@ -68,10 +68,13 @@ int consensus_new(struct consensus **out, const struct consensus_config *config)
     self->block_target_txs = config->block_target_txs;
     self->random = config->seed;
     self->now_ms = config->now_ms;
-    schedule_init(&self->schedule, genesis);
     int rc = blocktree_new(&self->tree, &config->root, &config->root_id, CONSENSUS_BLOCKS_MAX, config->seed);
     if (rc < 0)
         return rc;
+    struct block *root = blocktree_root(self->tree);
+    root->schedule = config->root_schedule;
+    if (config->root.height == 0)
+        schedule_genesis(&root->schedule, genesis);
     rc = tally_new(&self->tally, genesis->validator_count);
     if (rc < 0)
         return rc;
@@ -153,7 +156,7 @@ static void dispatch(struct consensus *self, const struct consensus_event *event
         propose_failed(self, event->u.built.view);
         break;
     case CONSENSUS_CHECKED:
-        vote_on_checked(self, &event->u.checked.block_id, event->u.checked.ok);
+        vote_on_checked(self, event);
         break;
     case CONSENSUS_RECHECKED:
         pacemaker_rechecked(self, event->u.rechecked.live_count);
@@ -210,6 +213,15 @@ uint64_t consensus_deadline_ms(const struct consensus *self)
     return sync_ms < due_ms ? sync_ms : due_ms;
 }
 
+/* Who leads by the highest certificate's chain; by the last committed block's while that is not here. */
+static uint32_t leader(const struct consensus *self)
+{
+    const struct block *block = blocktree_find(self->tree, &self->voting.high_qc.block_id);
+    if (!block || block->schedule.count == 0)
+        block = blocktree_root(self->tree);
+    return block->schedule.count > 0 ? schedule_leader(&block->schedule, self->view) : self->self;
+}
+
 void consensus_status(const struct consensus *self, struct consensus_status *out)
 {
     *out = (struct consensus_status){
@@ -219,7 +231,7 @@ void consensus_status(const struct consensus *self, struct consensus_status *out
         .committed_height = blocktree_root(self->tree)->header.height,
         .last_voted_view = self->voting.last_voted_view,
         .view_timeout_ms = pacemaker_view_timeout_ms(self),
-        .leader = schedule_leader(&self->schedule, self->view),
+        .leader = leader(self),
         .blocks_held = (uint32_t)blocktree_count(self->tree),
         .behind = self->behind_since_ms != NEVER_MS,
         .counters = self->counters,

@@ -18,6 +18,7 @@
 #include "common/base/cert.h"
 #include "common/base/genesis.h"
 #include "common/base/hash.h"
+#include "common/base/schedule.h"
 #include "common/base/sign.h"
 
 struct consensus; /* opaque */
@@ -55,6 +56,7 @@ struct consensus_config {
     uint64_t seed;            /* for tables and the choice of sync peers */
     struct block_header root; /* the last committed block (the genesis block at first) */
     struct hash root_id;
+    struct schedule root_schedule;         /* of its children; count 0: not known, but for the genesis block */
     const struct consensus_voting *voting; /* NULL: a new validator */
     uint64_t now_ms;
 };
@@ -135,10 +137,12 @@ struct consensus_event {
             uint64_t view;
             struct block_header header;
             const struct hash *tx_ids;
-        } built; /* BUILD_FAILED: view alone */
+            struct schedule schedule; /* of the block's children; count 0: not told */
+        } built;                      /* BUILD_FAILED: view alone */
         struct {
             struct hash block_id;
             bool ok;
+            struct schedule schedule; /* of the block's children; count 0: not told */
         } checked;
         struct {
             uint32_t live_count; /* asked transactions that would be executed */
@@ -187,6 +191,7 @@ struct consensus_commit {
     struct hash block_id;
     struct block_header header;
     const struct hash *tx_ids;
+    const struct schedule *schedule;          /* of its children; NULL or count 0: not known */
     const struct qc *qc;                      /* of this block, or NULL when only a descendant's is known */
     const struct block_header *proof_headers; /* the block first */
     size_t proof_header_count;

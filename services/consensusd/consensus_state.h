@@ -9,7 +9,6 @@
 
 #include "services/consensusd/blocktree.h"
 #include "services/consensusd/consensus.h"
-#include "services/consensusd/schedule.h"
 #include "services/consensusd/tally.h"
 
 enum {
@@ -20,7 +19,7 @@ enum {
 
 #define NEVER_MS UINT64_MAX
 
-/* A proposal whose parent is not here yet: one per sender. */
+/* A proposal whose parent is not here yet, or whose leader cannot be told yet: one per sender. */
 struct held_proposal {
     bool held;
     struct block_header header;
@@ -44,7 +43,6 @@ struct consensus {
     uint64_t block_min_interval_ms;
     uint32_t block_target_txs;
     uint64_t random;
-    struct schedule schedule;
     struct blocktree *tree;
     struct tally *tally;
     struct consensus_voting voting;
@@ -125,7 +123,7 @@ uint32_t propose_inflight_txs(const struct consensus *self);
 /* vote.c */
 void vote_on_proposal(struct consensus *self, const struct consensus_event *event);
 void vote_on_vote(struct consensus *self, const struct consensus_event *event);
-void vote_on_checked(struct consensus *self, const struct hash *block_id, bool ok);
+void vote_on_checked(struct consensus *self, const struct consensus_event *event);
 /* Vote for a block that was executed, if the rules allow; with the proposal's effect left to the caller. */
 bool vote_cast(struct consensus *self, struct block *block);
 /* Ask the executor for every block whose parent is executed. */
@@ -133,7 +131,7 @@ void vote_request_checks(struct consensus *self);
 /* Put a block under its parent. NULL when there is no room. */
 struct block *vote_insert(struct consensus *self, struct block *parent, const struct block_header *header,
                           const struct hash *id, const struct hash *tx_ids);
-/* Judge proposals that waited for their parent. */
+/* Judge proposals that waited for their parent, or for who leads its children. */
 void vote_retry_held(struct consensus *self);
 
 /* pacemaker.c */

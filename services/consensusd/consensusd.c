@@ -213,6 +213,7 @@ static int read_root(struct consensusd *self, struct consensus_config *config, s
         return rc;
     config->root = block.header;
     config->root_id = block.id;
+    config->root_schedule = block.schedule;
     *qc = block.qc;
     safety_store_block_deinit(&block);
     return 0;

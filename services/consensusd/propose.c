@@ -37,15 +37,16 @@ static enum choice choose(const struct consensus *self)
     return waiting > 0 ? CHOICE_WAIT : CHOICE_IDLE;
 }
 
-/* Proposing in a view is voting in it: only in a view above last_voted_view. */
+/* Proposing in a view is voting in it: only in a view above last_voted_view. Leader of view v, given the parent b:
+ * schedule(b)[v mod length]. */
 static bool may_propose(const struct consensus *self)
 {
-    if (schedule_leader(&self->schedule, self->view) != self->self)
-        return false;
     if (self->view <= self->voting.last_voted_view || self->proposed_view == self->view)
         return false;
     const struct block *parent = parent_block(self);
-    return parent && parent->state == BLOCK_VALID && blocktree_count(self->tree) < CONSENSUS_BLOCKS_MAX;
+    if (!parent || parent->state != BLOCK_VALID || blocktree_count(self->tree) >= CONSENSUS_BLOCKS_MAX)
+        return false;
+    return parent->schedule.count > 0 && schedule_leader(&parent->schedule, self->view) == self->self;
 }
 
 static size_t list_excluded(struct consensus *self, const struct block *parent)
@@ -167,6 +168,8 @@ void propose_built(struct consensus *self, const struct consensus_event *event)
     if (!block)
         return;
     block->state = BLOCK_VALID;
+    if (event->u.built.schedule.count > 0)
+        block->schedule = event->u.built.schedule;
     block->voteable = true;
     self->proposed_view = self->view;
     if (!vote_cast(self, block))

@@ -19,6 +19,7 @@
 
 enum {
     FORMAT = 1,
+    COMMIT_FORMAT = 2,
     TABLES_MAX = 8,
     OPS_MAX = 4096,
     MAP_BYTES_START = 64 << 20,
@@ -258,11 +259,29 @@ static void put_bodies(struct bytes_writer *writer, const void *value)
         bytes_put_sized(writer, stored->bodies[i]);
 }
 
+/* NULL: not known. */
+static void put_schedule(struct bytes_writer *writer, const struct schedule *schedule)
+{
+    static const struct schedule unknown;
+    schedule = schedule ? schedule : &unknown;
+    bytes_put_u8(writer, (uint8_t)schedule->count);
+    bytes_put(writer, schedule->leaders, schedule->count);
+}
+
+static void get_schedule(struct bytes_reader *reader, struct schedule *out)
+{
+    uint8_t count = bytes_get_u8(reader);
+    if (count > GENESIS_VALIDATORS_MAX)
+        reader->failed = true;
+    out->count = reader->failed ? 0 : count;
+    bytes_get_copy(reader, out->leaders, out->count);
+}
+
 static void put_commit(struct bytes_writer *writer, const void *value)
 {
     const struct consensus_commit *commit = value;
     static const struct qc none;
-    bytes_put_u8(writer, FORMAT);
+    bytes_put_u8(writer, COMMIT_FORMAT);
     put_hash(writer, &commit->block_id);
     put_header(writer, &commit->header);
     put_qc(writer, commit->qc ? commit->qc : &none);
@@ -270,6 +289,7 @@ static void put_commit(struct bytes_writer *writer, const void *value)
     for (size_t i = 0; i < commit->proof_header_count; i++)
         put_header(writer, &commit->proof_headers[i]);
     put_qc(writer, commit->proof_qc);
+    put_schedule(writer, commit->schedule);
 }
 
 static void put_voting_value(struct bytes_writer *writer, const void *value)
@@ -372,7 +392,7 @@ static int read_commit(struct safety_store *self, uint64_t height, struct safety
     get_header(&reader, &out->header);
     get_qc(&reader, &out->qc);
     uint32_t count = bytes_get_u32(&reader);
-    if (format != FORMAT || reader.failed || count > CERT_PROOF_HEADERS_MAX)
+    if (format != COMMIT_FORMAT || reader.failed || count > CERT_PROOF_HEADERS_MAX)
         return ERR_CORRUPT;
     out->proof_headers = calloc(count + 1, sizeof out->proof_headers[0]);
     if (!out->proof_headers)
@@ -381,6 +401,7 @@ static int read_commit(struct safety_store *self, uint64_t height, struct safety
     for (uint32_t i = 0; i < count; i++)
         get_header(&reader, &out->proof_headers[i]);
     get_qc(&reader, &out->proof_qc);
+    get_schedule(&reader, &out->schedule);
     return bytes_reader_end(&reader) == 0 ? 0 : ERR_CORRUPT;
 }
 

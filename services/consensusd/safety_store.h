@@ -49,6 +49,7 @@ struct safety_store_block {
     struct block_header *proof_headers; /* committed */
     size_t proof_header_count;
     struct qc proof_qc;
+    struct schedule schedule; /* committed: of its children */
     uint8_t *memory_[2];
 };
 void safety_store_block_deinit(struct safety_store_block *block);

@@ -672,6 +672,24 @@ static int keep_built(struct consensusd *self, const struct job *job, const Cybe
     return rc;
 }
 
+/* Who leads a block's children. Returns 0 (none told: count 0) or ERR_MALFORMED. */
+static int take_leaders(const struct consensusd *self, struct schedule *out, const ProtobufCBinaryData *leaders)
+{
+    *out = (struct schedule){.count = 0};
+    if (leaders->len > self->genesis->validator_count)
+        return ERR_MALFORMED;
+    uint64_t seen = 0;
+    for (size_t i = 0; i < leaders->len; i++) {
+        uint8_t index = leaders->data[i];
+        if (index >= self->genesis->validator_count || seen >> index & 1)
+            return ERR_MALFORMED;
+        seen |= UINT64_C(1) << index;
+        out->leaders[i] = index;
+    }
+    out->count = (uint32_t)leaders->len;
+    return 0;
+}
+
 static void on_built(struct consensusd *self, const Cybermesh__Execution__V1__Built *built)
 {
     struct job *job = job_by_request(self, JOB_BUILD, built->request);
@@ -684,6 +702,7 @@ static void on_built(struct consensusd *self, const Cybermesh__Execution__V1__Bu
     int rc = built->status == CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK
                  ? block_header_decode(&event.u.built.header, span_of(built->header.data, built->header.len))
                  : ERR_RETRY;
+    rc = rc == 0 ? take_leaders(self, &event.u.built.schedule, &built->leaders) : rc;
     rc = rc == 0 ? keep_built(self, job, built, &event.u.built.header, &ids) : rc;
     job_end(job);
     if (rc < 0) {
@@ -746,6 +765,10 @@ static void on_checked(struct consensusd *self, const Cybermesh__Execution__V1__
     struct consensus_event event = {.type = CONSENSUS_CHECKED};
     event.u.checked.block_id = job->block_id;
     event.u.checked.ok = verdict == VERDICT_OK;
+    if (take_leaders(self, &event.u.checked.schedule, &checked->leaders) < 0) {
+        consensusd_bad_frame(self, "execution", "executord", ERR_MALFORMED);
+        return;
+    }
     if (!event.u.checked.ok)
         log_error("block.refused", "height=%llu id=%s status=%d index=%u reason=%s",
                   (unsigned long long)job->header.height, LOG_HASH(&job->block_id), (int)checked->status,

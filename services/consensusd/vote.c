@@ -28,6 +28,9 @@ struct block *vote_insert(struct consensus *self, struct block *parent, const st
     }
     if (header->tx_count > 0)
         self->tx_block_ms = self->now_ms;
+    const struct genesis_parameters *parameters = &self->genesis->parameters;
+    if (schedule_epoch(parameters, header->height) == schedule_epoch(parameters, parent->header.height))
+        block->schedule = parent->schedule;
     if (parent->state == BLOCK_REFUSED)
         block->state = BLOCK_REFUSED;
     if (self->voting.high_qc.view == header->view && hash_equal(&self->voting.high_qc.block_id, id)) {
@@ -112,16 +115,19 @@ static void vote_try(struct consensus *self, struct block *block)
     certificate_form_qc(self, block->header.view, block->header.height, &id);
 }
 
-void vote_on_checked(struct consensus *self, const struct hash *block_id, bool ok)
+void vote_on_checked(struct consensus *self, const struct consensus_event *event)
 {
-    struct block *block = blocktree_find(self->tree, block_id);
+    struct block *block = blocktree_find(self->tree, &event->u.checked.block_id);
     if (!block || block->state != BLOCK_CHECKING)
         return;
-    block->state = ok ? BLOCK_VALID : BLOCK_REFUSED;
-    if (!ok)
+    block->state = event->u.checked.ok ? BLOCK_VALID : BLOCK_REFUSED;
+    if (!event->u.checked.ok)
         return;
+    if (event->u.checked.schedule.count > 0)
+        block->schedule = event->u.checked.schedule;
     vote_try(self, block);
     vote_request_checks(self);
+    vote_retry_held(self);
 }
 
 /* What can be judged without the parent: the proposer, its signature, and the form of what it carries. */
@@ -131,8 +137,7 @@ static bool proposal_form_valid(struct consensus *self, uint32_t sender, const s
     const struct block_header *header = &proposal->header;
     if (!hash_equal(&header->chain_id, &self->genesis->chain_id) || header->view == 0 || header->height == 0)
         return false;
-    if (schedule_leader(&self->schedule, header->view) != sender ||
-        !hash_equal(&header->proposer, &self->genesis->validators[sender].id))
+    if (!hash_equal(&header->proposer, &self->genesis->validators[sender].id))
         return false;
     const struct qc *justify = proposal->justify;
     if (!hash_equal(&header->parent_id, &justify->block_id) || header->height != justify->height + 1 ||
@@ -230,27 +235,40 @@ static void place(struct consensus *self, const struct consensus_proposal *propo
     vote_retry_held(self);
 }
 
+/* The certificates were taken in: put the block in the tree, if the sender leads its view. "So it is a function of the
+ * proposal's own chain": until the parent and who leads its children are known, the proposal waits. */
 static void judge(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
                   const struct hash *id)
 {
-    struct block *known = blocktree_find(self->tree, id);
-    if (known) {
-        /* A block that came by another way (sync) becomes votable by its proposal. */
-        known->voteable = true;
-        if (known->state == BLOCK_VALID)
-            vote_try(self, known);
-        return;
-    }
     struct block *parent = blocktree_find(self->tree, &proposal->header.parent_id);
-    if (parent) {
-        place(self, proposal, id, parent);
-        return;
-    }
-    if (proposal->header.height <= blocktree_root(self->tree)->header.height + 1) {
+    if (!parent && proposal->header.height <= blocktree_root(self->tree)->header.height + 1) {
         self->counters.dropped_stale++;
         return;
     }
-    hold(self, sender, proposal);
+    if (!parent || parent->schedule.count == 0) {
+        hold(self, sender, proposal);
+        return;
+    }
+    if (schedule_leader(&parent->schedule, proposal->header.view) != sender) {
+        self->counters.dropped_bad++;
+        return;
+    }
+    struct block *known = blocktree_find(self->tree, id);
+    if (!known) {
+        place(self, proposal, id, parent);
+        return;
+    }
+    /* A block that came by another way (sync) becomes votable by its proposal. */
+    known->voteable = true;
+    if (known->state == BLOCK_VALID)
+        vote_try(self, known);
+}
+
+/* False when it is known that the sender does not lead the view: no signature is verified for it. */
+static bool may_lead(const struct consensus *self, uint32_t sender, const struct block_header *header)
+{
+    const struct block *parent = blocktree_find(self->tree, &header->parent_id);
+    return !parent || parent->schedule.count == 0 || schedule_leader(&parent->schedule, header->view) == sender;
 }
 
 /* Asked again in the same view: send the stored vote again. A crash between the writes of a block's ancestors and its
@@ -277,8 +295,9 @@ void vote_on_proposal(struct consensus *self, const struct consensus_event *even
         send_stored_vote(self);
         return;
     }
-    if (!proposal_form_valid(self, event->sender, proposal, &id) || !justified(proposal) ||
-        !certificate_qc_valid(self, proposal->justify) || (proposal->tc && !certificate_tc_valid(self, proposal->tc))) {
+    if (!may_lead(self, event->sender, header) || !proposal_form_valid(self, event->sender, proposal, &id) ||
+        !justified(proposal) || !certificate_qc_valid(self, proposal->justify) ||
+        (proposal->tc && !certificate_tc_valid(self, proposal->tc))) {
         self->counters.dropped_bad++;
         return;
     }
@@ -295,8 +314,8 @@ void vote_retry_held(struct consensus *self)
 {
     for (uint32_t sender = 0; sender < self->genesis->validator_count; sender++) {
         struct held_proposal *held = &self->held[sender];
-        struct block *parent = held->held ? blocktree_find(self->tree, &held->header.parent_id) : NULL;
-        if (!parent)
+        const struct block *parent = held->held ? blocktree_find(self->tree, &held->header.parent_id) : NULL;
+        if (!parent || parent->schedule.count == 0)
             continue;
         held->held = false;
         struct hash *tx_ids = TAKE(held->tx_ids);
@@ -307,8 +326,7 @@ void vote_retry_held(struct consensus *self)
                                               .signature = held->signature,
                                               .vote_signature = held->vote_signature};
         struct hash id = block_id(&held->header);
-        if (!blocktree_find(self->tree, &id))
-            place(self, &proposal, &id, parent);
+        judge(self, sender, &proposal, &id);
         free(tx_ids);
     }
 }

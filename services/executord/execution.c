@@ -59,9 +59,9 @@ int execution_new(struct execution **out, const struct execution_options *option
     self->policy_facts_context = options->policy_facts_context;
     self->tx_count_max = (uint32_t)options->parameters->block_max_txs;
     size_t txs = self->tx_count_max;
-    /* Genesis records are put as one block as well. */
+    /* Genesis records are put as one block as well. Two: the schedules of an epoch, one made and one dropped. */
     self->change_count_max = 2 * txs + EXECUTION_EXPIRED_BASE + EXECUTION_EXPIRED_PER_TX * txs + GENESIS_PRODUCERS_MAX +
-                             GENESIS_VALIDATORS_MAX;
+                             GENESIS_VALIDATORS_MAX + 2;
     self->bodies = calloc(txs, sizeof self->bodies[0]);
     self->receipts = calloc(txs, sizeof self->receipts[0]);
     self->tx_ids = calloc(txs, sizeof self->tx_ids[0]);
@@ -344,6 +344,21 @@ int execution_put(struct execution *self, struct span key, struct span value)
     rc = is_nonce ? queue_nonce(self, leaf, nonce.expires_at_s) : 0;
     state_release(self->slab, leaf);
     return rc;
+}
+
+void execution_delete(struct execution *self, const struct hash *key_hash)
+{
+    struct state_item *leaf = overlay_find(self->overlay, key_hash);
+    if (!leaf)
+        return;
+    assert(!record_key_is_nonce(state_leaf_key(leaf)));
+    overlay_delete(self->overlay, leaf);
+    self->keys_added--;
+}
+
+const struct state_item *execution_find(const struct execution *self, const struct hash *key_hash)
+{
+    return overlay_find(self->overlay, key_hash);
 }
 
 void execution_replayed(struct execution *self, uint32_t tx_count)

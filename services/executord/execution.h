@@ -95,6 +95,12 @@ struct hash execution_tx_root(struct execution *self);
  * ERR_MALFORMED (a nonce record that is none, or is there already) or -EINVAL (size). */
 MUST_USE int execution_put(struct execution *self, struct span key, struct span value);
 
+/* Take a key away that is no nonce record: those expire by themselves. Nothing when it is absent. */
+void execution_delete(struct execution *self, const struct hash *key_hash);
+
+/* What a key holds at this point of the block: a loan until the next change; NULL when absent. */
+const struct state_item *execution_find(const struct execution *self, const struct hash *key_hash);
+
 /* For a block whose changes are put and not executed: how many transactions it had (the expiry rule counts them). */
 void execution_replayed(struct execution *self, uint32_t tx_count);
 

@@ -256,6 +256,7 @@ static void put_built(struct bytes_writer *writer, const void *body)
         wire_put_bytes(writer, 3, span_of(header, sizeof header));
     }
     put_refused(writer, 4, built);
+    wire_put_bytes(writer, 5, span_of(built->schedule.leaders, built->schedule.count));
 }
 
 void execution_codec_put_built(struct bytes_writer *writer, const struct execution_codec_built *body)
@@ -284,6 +285,7 @@ static void put_checked(struct bytes_writer *writer, const void *body)
     wire_put_number(writer, 3, checked->status);
     wire_put_number(writer, 4, checked->bad.index);
     wire_put_number(writer, 5, checked->bad.reason);
+    wire_put_bytes(writer, 6, span_of(checked->schedule.leaders, checked->schedule.count));
 }
 
 void execution_codec_put_checked(struct bytes_writer *writer, const struct execution_codec_checked *body)

@@ -65,6 +65,7 @@ struct execution_codec_built {
     const struct block_header *header; /* NULL unless OK */
     const struct executor_refused *refused;
     size_t refused_count;
+    struct schedule schedule; /* of the block's children; count 0: not told */
 };
 
 struct execution_codec_checked {
@@ -72,6 +73,7 @@ struct execution_codec_checked {
     struct hash block_id;
     enum execution_codec_status status;
     struct executor_refused bad; /* of BAD_TX */
+    struct schedule schedule;    /* of the block's children; count 0: not told */
 };
 
 struct execution_codec_committed {

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 #include "common/base/err.h"
+#include "services/executord/committee.h"
 #include "services/executord/record.h"
 
 struct executor {
-    struct hash chain_id;
-    struct genesis_parameters parameters;
+    struct genesis genesis; /* without producers */
     struct slab *slab;
     struct execution *execution;
     struct version **committed; /* retain_versions: height h is at h % retain_versions */
@@ -61,21 +61,6 @@ static int put_producer(struct execution *execution, const struct genesis_produc
     return put_record(execution, &key, &value);
 }
 
-static int put_validator(struct execution *execution, const struct genesis_validator *validator, uint32_t index)
-{
-    uint8_t data[GENESIS_NAME_BYTES_MAX + SIGN_PUBLIC_BYTES + 32];
-    struct bytes_writer value = bytes_writer_of(data, sizeof data);
-    struct record_validator record = {
-        .name = span_text(validator->name),
-        .sign_key = span_of(validator->sign_key.bytes, SIGN_PUBLIC_BYTES),
-        .active = true,
-        .index = index,
-    };
-    record_validator_encode(&value, &record);
-    struct record_key key = record_key_validator(&validator->id);
-    return put_record(execution, &key, &value);
-}
-
 /* The genesis state: a record for each producer and each validator of the genesis file. */
 static int commit_genesis(struct executor *self, const struct genesis *genesis)
 {
@@ -83,8 +68,8 @@ static int commit_genesis(struct executor *self, const struct genesis *genesis)
     int rc = 0;
     for (uint32_t i = 0; i < genesis->producer_count && rc == 0; i++)
         rc = put_producer(self->execution, &genesis->producers[i]);
-    for (uint32_t i = 0; i < genesis->validator_count && rc == 0; i++)
-        rc = put_validator(self->execution, &genesis->validators[i], i);
+    if (rc == 0)
+        rc = committee_genesis(self->execution, genesis);
     if (rc < 0)
         return rc;
     struct execution_result result;
@@ -108,14 +93,14 @@ static int allocate(struct executor *self, const struct executor_options *option
 {
     self->committed = calloc(self->retain_versions, sizeof(struct version *));
     self->speculative = calloc(self->speculative_max, sizeof(struct version *));
-    self->refused = calloc(self->parameters.block_max_txs, sizeof self->refused[0]);
+    self->refused = calloc(self->genesis.parameters.block_max_txs, sizeof self->refused[0]);
     if (!self->committed || !self->speculative || !self->refused)
         return -ENOMEM;
     int rc = slab_new(&self->slab, &(struct slab_options){.bytes_max = options->state_bytes_max});
     if (rc < 0)
         return rc;
     return execution_new(&self->execution, &(struct execution_options){
-                                               .parameters = &self->parameters,
+                                               .parameters = &self->genesis.parameters,
                                                .slab = self->slab,
                                                .policy_facts = options->policy_facts,
                                                .policy_facts_context = options->policy_facts_context,
@@ -131,8 +116,9 @@ int executor_new(struct executor **out, const struct executor_options *options)
     CLEANUP(executor_destroy) struct executor *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->chain_id = options->genesis->chain_id;
-    self->parameters = options->genesis->parameters;
+    self->genesis = *options->genesis;
+    self->genesis.producers = NULL;
+    self->genesis.producer_count = 0;
     self->retain_versions = options->retain_versions;
     self->speculative_max = options->speculative_max;
     int rc = allocate(self, options);
@@ -257,12 +243,12 @@ static int keep(struct executor *self, const struct block_header *header, const 
 
 static bool fits_limits(const struct executor *self, const struct executor_bodies *bodies)
 {
-    if (bodies->count > self->parameters.block_max_txs)
+    if (bodies->count > self->genesis.parameters.block_max_txs)
         return false;
     uint64_t bytes = 0;
     for (size_t i = 0; i < bodies->count; i++)
         bytes += bodies->items[i].size;
-    return bytes <= self->parameters.block_max_bytes;
+    return bytes <= self->genesis.parameters.block_max_bytes;
 }
 
 static void begin(struct executor *self, const struct version *parent, uint64_t timestamp_ms)
@@ -273,6 +259,12 @@ static void begin(struct executor *self, const struct version *parent, uint64_t 
                                          .height = parent->header.height + 1,
                                          .timestamp_ms = timestamp_ms,
                                      });
+}
+
+static int end(struct executor *self, uint64_t height, struct execution_result *result)
+{
+    int rc = committee_end(self->execution, &self->genesis, height);
+    return rc < 0 ? rc : execution_end(self->execution, result);
 }
 
 static int apply_all(struct executor *self, const struct executor_bodies *bodies, size_t *refused_count)
@@ -293,7 +285,7 @@ static struct block_header built_header(const struct executor *self, const struc
                                         const struct execution_result *result)
 {
     return (struct block_header){
-        .chain_id = self->chain_id,
+        .chain_id = self->genesis.chain_id,
         .height = build->height,
         .view = build->view,
         .parent_id = build->parent_id,
@@ -313,11 +305,19 @@ static int build_on(struct executor *self, const struct version *parent, const s
 {
     struct executor_built built = {.refused = self->refused};
     begin(self, parent, build->timestamp_ms);
-    int rc = apply_all(self, &build->bodies, &built.refused_count);
-    if (rc < 0)
-        return rc;
-    struct execution_result result;
-    rc = execution_end(self->execution, &result);
+    struct committee_block block = {
+        .height = build->height,
+        .view = build->view,
+        .justify_view = build->justify_view,
+        .justify_signers = build->justify_signers,
+        .proposer = &build->proposer,
+    };
+    int rc = committee_begin(self->execution, &self->genesis, &block);
+    if (rc == 0)
+        rc = apply_all(self, &build->bodies, &built.refused_count);
+    struct execution_result result = {0};
+    if (rc == 0)
+        rc = end(self, build->height, &result);
     if (rc < 0)
         return rc;
     struct block_header header = built_header(self, build, &result);
@@ -346,7 +346,7 @@ int executor_build(struct executor *self, const struct executor_build *build, st
 static int check_header(const struct executor *self, const struct executor_block *block, const struct version **parent)
 {
     const struct block_header *header = block->header;
-    if (!hash_equal(&header->chain_id, &self->chain_id))
+    if (!hash_equal(&header->chain_id, &self->genesis.chain_id))
         return EXECUTOR_BAD_HEADER;
     if (header->height <= self->height)
         return EXECUTOR_CONFLICT;
@@ -359,10 +359,9 @@ static int check_header(const struct executor *self, const struct executor_block
     return 0;
 }
 
-static int check_on(struct executor *self, const struct version *parent, const struct executor_block *block,
-                    struct executor_refused *bad)
+/* Execute the block's transactions; the first that is refused ends it. */
+static int check_txs(struct executor *self, const struct executor_block *block, struct executor_refused *bad)
 {
-    begin(self, parent, block->header->timestamp_ms);
     for (size_t i = 0; i < block->bodies.count; i++) {
         enum reason reason;
         int verdict = execution_apply(self->execution, block->bodies.items[i], &reason);
@@ -374,21 +373,37 @@ static int check_on(struct executor *self, const struct version *parent, const s
         }
     }
     struct hash tx_root = execution_tx_root(self->execution);
-    if (!hash_equal(&tx_root, &block->header->tx_root))
-        return EXECUTOR_BAD_ROOT;
-    struct execution_result result;
-    int rc = execution_end(self->execution, &result);
-    if (rc < 0)
+    return hash_equal(&tx_root, &block->header->tx_root) ? 0 : EXECUTOR_BAD_ROOT;
+}
+
+static int check_on(struct executor *self, const struct version *parent, const struct executor_block *block,
+                    struct executor_refused *bad)
+{
+    const struct block_header *header = block->header;
+    begin(self, parent, header->timestamp_ms);
+    struct committee_block validators = {
+        .height = header->height,
+        .view = header->view,
+        .justify_view = header->justify_view,
+        .justify_signers = header->justify_signers,
+        .proposer = &header->proposer,
+    };
+    int rc = committee_begin(self->execution, &self->genesis, &validators);
+    if (rc == 0)
+        rc = check_txs(self, block, bad);
+    struct execution_result result = {0};
+    if (rc == 0)
+        rc = end(self, header->height, &result);
+    if (rc != 0)
         return rc;
     struct hash state_root = state_hash(result.root);
-    if (!hash_equal(&result.receipt_root, &block->header->receipt_root) ||
-        !hash_equal(&state_root, &block->header->state_root)) {
+    if (!hash_equal(&result.receipt_root, &header->receipt_root) || !hash_equal(&state_root, &header->state_root)) {
         state_release(self->slab, result.root);
         expiry_release(self->slab, result.expiry);
         return EXECUTOR_BAD_ROOT;
     }
     const struct version *kept;
-    return keep(self, block->header, parent, &result, &kept);
+    return keep(self, header, parent, &result, &kept);
 }
 
 int executor_check(struct executor *self, const struct executor_block *block, struct executor_refused *bad)
@@ -410,7 +425,7 @@ int executor_recheck(struct executor *self, const struct executor_recheck *reche
     const struct version *parent = find_any(self, &recheck->parent_id);
     if (!parent)
         return EXECUTOR_UNKNOWN_PARENT;
-    if (recheck->bodies.count > self->parameters.block_max_txs)
+    if (recheck->bodies.count > self->genesis.parameters.block_max_txs)
         return EXECUTOR_BAD_HEADER;
     struct executor_built rechecked = {.version = parent, .refused = self->refused};
     begin(self, parent, recheck->timestamp_ms);
@@ -507,8 +522,13 @@ static int replay_on(struct executor *self, const struct executor_stored *stored
     execution_replayed(self->execution, stored->header->tx_count);
     for (size_t i = 0; i < stored->count; i++) {
         const struct executor_entry *entry = &stored->entries[i];
-        if (entry->deleted)
-            continue; /* expired nonce records: the end of the block finds them again */
+        if (entry->deleted) {
+            /* Expired nonce records: the end of the block finds them again. */
+            struct hash key_hash = stateproof_key_hash(entry->key);
+            if (!record_key_is_nonce(entry->key))
+                execution_delete(self->execution, &key_hash);
+            continue;
+        }
         int rc = execution_put(self->execution, entry->key, entry->value);
         if (rc < 0)
             return rc == -ENOMEM ? rc : ERR_CORRUPT;
@@ -520,8 +540,8 @@ int executor_replay(struct executor *self, const struct executor_stored *stored)
 {
     const struct version *last = executor_committed(self);
     const struct block_header *header = stored->header;
-    if (!hash_equal(&header->chain_id, &self->chain_id) || !hash_equal(&header->parent_id, &last->id) ||
-        header->height != self->height + 1 || header->tx_count > self->parameters.block_max_txs ||
+    if (!hash_equal(&header->chain_id, &self->genesis.chain_id) || !hash_equal(&header->parent_id, &last->id) ||
+        header->height != self->height + 1 || header->tx_count > self->genesis.parameters.block_max_txs ||
         stored->count > execution_change_count_max(self->execution))
         return ERR_CORRUPT;
     struct execution_result result;
@@ -560,6 +580,14 @@ int executor_query(const struct executor *self, struct span key, uint64_t height
     out->value = leaf ? state_leaf_value(leaf) : (struct span){0};
     state_prove(&out->proof, out->version->root, &key_hash);
     return 0;
+}
+
+void executor_schedule(const struct executor *self, const struct hash *block_id, struct schedule *out)
+{
+    const struct version *version = find_any(self, block_id);
+    *out = (struct schedule){.count = 0};
+    if (version)
+        committee_schedule(out, version->root, &self->genesis, version->header.height);
 }
 
 struct executor_usage executor_usage(const struct executor *self)

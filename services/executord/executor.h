@@ -17,6 +17,7 @@
 #include "common/base/genesis.h"
 #include "common/base/hash.h"
 #include "common/base/reason.h"
+#include "common/base/schedule.h"
 #include "common/base/span.h"
 #include "common/base/stateproof.h"
 #include "services/executord/execution.h"
@@ -152,6 +153,9 @@ uint64_t executor_height_min(const struct executor *self);
 
 /* The value of a key, or its absence, at a committed height, with its proof. Returns 0 or a verdict. */
 MUST_USE int executor_query(const struct executor *self, struct span key, uint64_t height, struct executor_value *out);
+
+/* Who leads the children of a block: speculative, or committed and retained. count 0: there is no version of it. */
+void executor_schedule(const struct executor *self, const struct hash *block_id, struct schedule *out);
 
 struct executor_usage {
     uint32_t speculative_count;

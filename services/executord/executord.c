@@ -254,6 +254,8 @@ static int answer_build(struct executord *self, const struct bus_route *route, s
         .refused = built.refused,
         .refused_count = built.refused_count,
     };
+    if (verdict == 0)
+        executor_schedule(self->executor, &built.version->id, &answer.schedule);
     count_answer(self, answer.status);
     struct bytes_writer writer = answer_writer(self);
     execution_codec_put_built(&writer, &answer);
@@ -272,6 +274,7 @@ static int answer_check(struct executord *self, const struct bus_route *route,
         return verdict;
     metrics_observe(self->metrics, EXECUTORD_METRIC_CHECK_TIME, loop_now_us() - start_us);
     answer.status = execution_codec_status_of(verdict);
+    executor_schedule(self->executor, &answer.block_id, &answer.schedule);
     count_answer(self, answer.status);
     if (verdict == EXECUTOR_BAD_TX)
         count_refused(self, &answer.bad, 1);

@@ -2,6 +2,8 @@
 #include "services/executord/record.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "common/base/err.h"
 #include "common/base/hex.h"
@@ -58,6 +60,17 @@ struct record_key record_key_validator(const struct hash *id)
     struct record_key key = {.size = 0};
     key_text(&key, "validator/");
     key_hex(&key, id->bytes, sizeof id->bytes);
+    key_end(&key);
+    return key;
+}
+
+struct record_key record_key_schedule(uint64_t height)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRIu64, height);
+    struct record_key key = {.size = 0};
+    key_text(&key, "schedule/");
+    key_text(&key, digits);
     key_end(&key);
     return key;
 }
@@ -138,8 +151,18 @@ void record_validator_encode(struct bytes_writer *writer, const struct record_va
 {
     wire_put_bytes(writer, 1, record->name);
     wire_put_bytes(writer, 2, record->sign_key);
-    wire_put_number(writer, 3, record->active);
+    wire_put_number(writer, 3, record->standing.active);
     wire_put_number(writer, 4, record->index);
+    wire_put_number(writer, 5, record->standing.reputation_ppm);
+    wire_put_number(writer, 6, record->standing.blocks_proposed);
+    wire_put_number(writer, 7, record->standing.blocks_committed);
+    wire_put_number(writer, 8, record->standing.views_missed);
+    wire_put_number(writer, 9, record->standing.last_active_height);
+}
+
+void record_schedule_encode(struct bytes_writer *writer, const struct schedule *schedule)
+{
+    wire_put_bytes(writer, 1, span_of(schedule->leaders, schedule->count));
 }
 
 void record_nonce_encode(struct bytes_writer *writer, const struct record_nonce *record)
@@ -176,6 +199,72 @@ int record_producer_decode(struct record_producer *out, struct span value)
     if (reader.failed)
         return ERR_MALFORMED;
     *out = record;
+    return 0;
+}
+
+static void validator_field(struct record_validator *record, const struct wire_field *field)
+{
+    struct schedule_standing *standing = &record->standing;
+    switch (field->number) {
+    case 1:
+        record->name = field->bytes;
+        break;
+    case 2:
+        record->sign_key = field->bytes;
+        break;
+    case 3:
+        standing->active = field->value != 0;
+        break;
+    case 4:
+        record->index = (uint32_t)field->value;
+        break;
+    case 5:
+        standing->reputation_ppm = (uint32_t)field->value;
+        break;
+    case 6:
+        standing->blocks_proposed = field->value;
+        break;
+    case 7:
+        standing->blocks_committed = field->value;
+        break;
+    case 8:
+        standing->views_missed = field->value;
+        break;
+    case 9:
+        standing->last_active_height = field->value;
+        break;
+    default:
+        break;
+    }
+}
+
+int record_validator_decode(struct record_validator *out, struct span value)
+{
+    struct record_validator record = {0};
+    struct bytes_reader reader = bytes_reader_of(value);
+    struct wire_field field;
+    while (wire_next(&reader, &field))
+        validator_field(&record, &field);
+    if (reader.failed)
+        return ERR_MALFORMED;
+    *out = record;
+    return 0;
+}
+
+int record_schedule_decode(struct schedule *out, struct span value)
+{
+    struct schedule schedule = {0};
+    struct bytes_reader reader = bytes_reader_of(value);
+    struct wire_field field;
+    while (wire_next(&reader, &field)) {
+        if (field.number != 1 || field.bytes.size > GENESIS_VALIDATORS_MAX)
+            return ERR_MALFORMED;
+        schedule.count = (uint32_t)field.bytes.size;
+        memcpy(schedule.leaders, field.bytes.data, field.bytes.size);
+    }
+    if (reader.failed || schedule.count == 0)
+        return ERR_MALFORMED;
+    *out = schedule;
     return 0;
 }
 

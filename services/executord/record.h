@@ -15,6 +15,7 @@
 #include "common/base/bytes.h"
 #include "common/base/genesis.h"
 #include "common/base/hash.h"
+#include "common/base/schedule.h"
 #include "common/base/tx.h"
 #include "services/executord/state.h"
 
@@ -46,6 +47,8 @@ struct record_key record_key_event(enum tx_kind kind, struct span id);
 struct record_key record_key_producer(const struct sign_public *key);
 /* "validator/<hex id>" */
 struct record_key record_key_validator(const struct hash *id);
+/* "schedule/<height>", decimal */
+struct record_key record_key_schedule(uint64_t height);
 /* "nonce/<hex producer>/<hex nonce>" */
 struct record_key record_key_nonce(const struct sign_public *producer, const uint8_t nonce[static TX_NONCE_BYTES]);
 
@@ -108,8 +111,8 @@ struct record_producer {
 struct record_validator {
     struct span name;
     struct span sign_key;
-    bool active;
     uint32_t index; /* in the genesis file */
+    struct schedule_standing standing;
 };
 
 struct record_nonce {
@@ -130,9 +133,12 @@ void record_evidence_encode(struct bytes_writer *writer, const struct record_evi
 void record_policy_encode(struct bytes_writer *writer, const struct record_policy *record);
 void record_producer_encode(struct bytes_writer *writer, const struct record_producer *record);
 void record_validator_encode(struct bytes_writer *writer, const struct record_validator *record);
+void record_schedule_encode(struct bytes_writer *writer, const struct schedule *schedule);
 void record_nonce_encode(struct bytes_writer *writer, const struct record_nonce *record);
 void record_receipt_encode(struct bytes_writer *writer, const struct record_receipt *record);
 
 /* What was encoded above. Return 0 or ERR_MALFORMED. */
 MUST_USE int record_producer_decode(struct record_producer *out, struct span value);
+MUST_USE int record_validator_decode(struct record_validator *out, struct span value);
+MUST_USE int record_schedule_decode(struct schedule *out, struct span value);
 MUST_USE int record_nonce_decode(struct record_nonce *out, struct span value);

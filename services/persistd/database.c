@@ -95,10 +95,14 @@ static const struct pg_statement put_producers = {
 
 static const struct pg_statement put_validators = {
     .name = "put_validators",
-    .sql = "INSERT INTO validators (id, idx, name, sign_key, active, height) SELECT * FROM unnest($1::bytea[], "
-           "$2::int4[], $3::text[], $4::bytea[], $5::bool[], $6::int8[]) ON CONFLICT (id) DO UPDATE SET "
-           "idx = excluded.idx, name = excluded.name, sign_key = excluded.sign_key, active = excluded.active, "
-           "height = excluded.height"};
+    .sql =
+        "INSERT INTO validators (id, idx, name, sign_key, active, height, reputation_ppm, blocks_proposed, "
+        "blocks_committed, views_missed, last_active_height) SELECT * FROM unnest($1::bytea[], $2::int4[], $3::text[], "
+        "$4::bytea[], $5::bool[], $6::int8[], $7::int4[], $8::int8[], $9::int8[], $10::int8[], $11::int8[]) "
+        "ON CONFLICT (id) DO UPDATE SET idx = excluded.idx, name = excluded.name, sign_key = excluded.sign_key, "
+        "active = excluded.active, height = excluded.height, reputation_ppm = excluded.reputation_ppm, "
+        "blocks_proposed = excluded.blocks_proposed, blocks_committed = excluded.blocks_committed, "
+        "views_missed = excluded.views_missed, last_active_height = excluded.last_active_height"};
 
 static const struct pg_statement put_state = {
     .name = "put_state",
@@ -268,12 +272,18 @@ static void add_producer(struct cursor *row, const struct rows *rows, size_t ind
 static void add_validator(struct cursor *row, const struct rows *rows, size_t index)
 {
     const struct rows_validator *validator = &rows->validators.items[index];
+    const struct record_validator *record = &validator->record;
     add_bytea(row, span_of(validator->id, sizeof validator->id));
-    add_int4(row, validator->record.index);
-    add_text(row, validator->record.name);
-    add_bytea(row, validator->record.sign_key);
-    add_bool(row, validator->record.active);
+    add_int4(row, record->index);
+    add_text(row, record->name);
+    add_bytea(row, record->sign_key);
+    add_bool(row, record->active);
     add_int8(row, (int64_t)validator->height);
+    add_int4(row, record->reputation_ppm);
+    add_int8(row, record->blocks_proposed);
+    add_int8(row, record->blocks_committed);
+    add_int8(row, record->views_missed);
+    add_int8(row, record->last_active_height);
 }
 
 static void add_state(struct cursor *row, const struct rows *rows, size_t index)
@@ -321,7 +331,11 @@ static const struct table tables[TABLE_COUNT] = {
                         {PG_INT8, PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8, PG_BOOL,
                          PG_INT8, PG_BYTEA, PG_BYTEA, PG_BYTEA}},
     [TABLE_PRODUCERS] = {&put_producers, add_producer, 5, {PG_BYTEA, PG_TEXT, PG_INT4, PG_BOOL, PG_INT8}},
-    [TABLE_VALIDATORS] = {&put_validators, add_validator, 6, {PG_BYTEA, PG_INT4, PG_TEXT, PG_BYTEA, PG_BOOL, PG_INT8}},
+    [TABLE_VALIDATORS] = {&put_validators,
+                          add_validator,
+                          11,
+                          {PG_BYTEA, PG_INT4, PG_TEXT, PG_BYTEA, PG_BOOL, PG_INT8, PG_INT4, PG_INT8, PG_INT8, PG_INT8,
+                           PG_INT8}},
     [TABLE_STATE] = {&put_state, add_state, 3, {PG_TEXT, PG_BYTEA, PG_INT8}},
     [TABLE_STATE_DELETED] = {&delete_state, add_state_deleted, 1, {PG_TEXT}},
 };

@@ -52,6 +52,13 @@ static int64_t get_seconds(const struct cursor *cursor)
     return (int64_t)cursor->field.value;
 }
 
+/* A height, or how many blocks. */
+static int64_t get_height(struct cursor *cursor)
+{
+    cursor->bad = cursor->bad || cursor->field.value > INT64_MAX;
+    return (int64_t)cursor->field.value;
+}
+
 static bool get_bool(const struct cursor *cursor)
 {
     return cursor->field.value != 0;
@@ -201,20 +208,47 @@ int record_producer_decode(struct record_producer *out, struct span value)
     return 0;
 }
 
+static void validator_field(struct record_validator *record, struct cursor *cursor)
+{
+    switch (cursor->field.number) {
+    case 1:
+        record->name = get_text(cursor);
+        break;
+    case 2:
+        record->sign_key = get_bytes(cursor);
+        break;
+    case 3:
+        record->active = get_bool(cursor);
+        break;
+    case 4:
+        record->index = get_count(cursor);
+        break;
+    case 5:
+        record->reputation_ppm = get_count(cursor);
+        break;
+    case 6:
+        record->blocks_proposed = get_height(cursor);
+        break;
+    case 7:
+        record->blocks_committed = get_height(cursor);
+        break;
+    case 8:
+        record->views_missed = get_height(cursor);
+        break;
+    case 9:
+        record->last_active_height = get_height(cursor);
+        break;
+    default:
+        break;
+    }
+}
+
 int record_validator_decode(struct record_validator *out, struct span value)
 {
     struct record_validator record = {0};
     struct cursor cursor = cursor_of(value);
-    while (cursor_next(&cursor)) {
-        if (cursor.field.number == 1)
-            record.name = get_text(&cursor);
-        else if (cursor.field.number == 2)
-            record.sign_key = get_bytes(&cursor);
-        else if (cursor.field.number == 3)
-            record.active = get_bool(&cursor);
-        else if (cursor.field.number == 4)
-            record.index = get_count(&cursor);
-    }
+    while (cursor_next(&cursor))
+        validator_field(&record, &cursor);
     if (cursor_end(&cursor) < 0)
         return ERR_MALFORMED;
     *out = record;

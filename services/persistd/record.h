@@ -59,6 +59,8 @@ struct record_validator {
     struct span sign_key;
     bool active;
     uint32_t index; /* in the genesis file */
+    uint32_t reputation_ppm;
+    int64_t blocks_proposed, blocks_committed, views_missed, last_active_height;
 };
 
 struct record_receipt {

@@ -9,16 +9,15 @@ UNIT = ("executord_execution", "executord_executor")
 
 MUTANTS = [
     mutant("state-root-not-compared", "a block is valid only with the state root that its execution gives", UNIT,
-           (EXECUTOR, """    if (!hash_equal(&result.receipt_root, &block->header->receipt_root) ||
-        !hash_equal(&state_root, &block->header->state_root)) {""",
+           (EXECUTOR, """    if (!hash_equal(&result.receipt_root, &header->receipt_root) || !hash_equal(&state_root, &header->state_root)) {""",
             """    (void)state_root;
-    if (!hash_equal(&result.receipt_root, &block->header->receipt_root)) {""")),
+    if (!hash_equal(&result.receipt_root, &header->receipt_root)) {""")),
     mutant("receipt-root-not-compared", "a block is valid only with the receipts that its execution gives", UNIT,
-           (EXECUTOR, """    if (!hash_equal(&result.receipt_root, &block->header->receipt_root) ||
-        !hash_equal(&state_root, &block->header->state_root)) {""",
-            "    if (!hash_equal(&state_root, &block->header->state_root)) {")),
+           (EXECUTOR, """    if (!hash_equal(&result.receipt_root, &header->receipt_root) || !hash_equal(&state_root, &header->state_root)) {""",
+            "    if (!hash_equal(&state_root, &header->state_root)) {")),
     mutant("tx-root-not-compared", "a block's bodies are those of its tx_root", UNIT,
-           (EXECUTOR, "if (!hash_equal(&tx_root, &block->header->tx_root))", "if (hash_is_zero(&block->header->chain_id))")),
+           (EXECUTOR, "return hash_equal(&tx_root, &block->header->tx_root) ? 0 : EXECUTOR_BAD_ROOT;",
+            "return !hash_is_zero(&tx_root) || block->bodies.count == 0 ? 0 : EXECUTOR_BAD_ROOT;")),
     mutant("invalid-tx-in-a-block-skipped", "one invalid transaction makes the whole block invalid", UNIT,
            (EXECUTOR, """            *bad = (struct executor_refused){.index = (uint32_t)i, .reason = reason};
             return EXECUTOR_BAD_TX;""",

@@ -308,6 +308,7 @@ static int node_start(struct cluster *self, uint32_t index)
                                       .seed = random_next(self),
                                       .root = root ? root->block->header : self->genesis_header,
                                       .root_id = node->root_id,
+                                      .root_schedule = *model_schedule(self, &node->root_id),
                                       .voting = node->disk.has_voting ? &node->disk.voting : NULL,
                                       .now_ms = local_ms(self, node)};
     int rc = consensus_new(&node->core, &config);
@@ -356,6 +357,7 @@ static void prepare_genesis(struct cluster *self)
     self->genesis_header = block_genesis(&self->genesis, &state_root);
     self->genesis_id = block_id(&self->genesis_header);
     self->quorum = genesis_quorum(options->validator_count);
+    model_begin(self);
 }
 
 static void prepare_node(struct cluster *self, struct node *node)

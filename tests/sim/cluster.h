@@ -67,6 +67,10 @@ void cluster_run(struct cluster *self, uint64_t duration_ms);
 uint64_t cluster_now_ms(const struct cluster *self);
 uint64_t cluster_height(const struct cluster *self, uint32_t validator);
 uint64_t cluster_committed_txs(const struct cluster *self, uint32_t validator);
+/* Has the candidate a turn, by the validator's committed chain? */
+bool cluster_leads(const struct cluster *self, uint32_t validator, uint32_t candidate);
+/* Timeouts that the validator has sent since its start. */
+uint64_t cluster_timeouts(const struct cluster *self, uint32_t validator);
 uint64_t cluster_view(const struct cluster *self, uint32_t validator);
 /* Every running honest validator has committed every submitted transaction, each once. */
 bool cluster_is_settled(const struct cluster *self);

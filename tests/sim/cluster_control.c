@@ -109,6 +109,24 @@ uint64_t cluster_committed_txs(const struct cluster *self, uint32_t validator)
     return self->nodes[validator].committed_txs;
 }
 
+bool cluster_leads(const struct cluster *self, uint32_t validator, uint32_t candidate)
+{
+    const struct schedule *schedule = model_schedule(self, &self->nodes[validator].root_id);
+    for (uint32_t i = 0; i < schedule->count; i++) {
+        if (schedule->leaders[i] == candidate)
+            return true;
+    }
+    return false;
+}
+
+uint64_t cluster_timeouts(const struct cluster *self, uint32_t validator)
+{
+    struct consensus_status status = {0};
+    if (self->nodes[validator].core)
+        consensus_status(self->nodes[validator].core, &status);
+    return status.counters.timeouts_sent;
+}
+
 uint64_t cluster_view(const struct cluster *self, uint32_t validator)
 {
     struct consensus_status status = {0};

@@ -27,9 +27,11 @@ struct stored {
     struct block_header header;
     struct hash id;
     struct hash *tx_ids;
-    const struct stored *parent; /* NULL: not known, or the genesis block's child */
-    struct hash model_root;      /* the state root that execution gives */
-    uint64_t voters;             /* bits of the honest validators that voted for it */
+    const struct stored *parent;                   /* NULL: not known, or the genesis block's child */
+    struct hash model_root;                        /* the state root that execution gives */
+    uint64_t voters;                               /* bits of the honest validators that voted for it */
+    struct schedule_standing standings[NODES_MAX]; /* after the block */
+    struct schedule schedule;                      /* of its children; count 0: its parent is not known */
 };
 
 struct certified_copy {
@@ -130,6 +132,7 @@ struct cluster {
     struct genesis genesis;
     struct block_header genesis_header;
     struct hash genesis_id;
+    struct stored genesis_block;
     uint32_t quorum;
     uint64_t random;
     uint64_t now_ms;
@@ -193,6 +196,10 @@ struct parcel *mail_parcel_of(const struct consensus_effect *effect);
 struct stored *model_block(struct cluster *self, const struct block_header *header, const struct hash *id,
                            const struct hash *tx_ids);
 struct stored *model_find(const struct cluster *self, const struct hash *id);
+/* Who leads the children of a block, by the executor. */
+const struct schedule *model_schedule(const struct cluster *self, const struct hash *id);
+/* The genesis block's standings and schedule. */
+void model_begin(struct cluster *self);
 /* The header of a block made of these transactions on this parent, with the state root that execution gives. */
 struct block_header model_header(struct cluster *self, uint32_t proposer, const struct consensus_build *build,
                                  const struct hash *tx_ids, uint32_t tx_count);

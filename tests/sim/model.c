@@ -23,6 +23,49 @@ static struct hash root_after(const struct cluster *self, const struct hash *par
     return parent ? parent->model_root : (struct hash){0};
 }
 
+void model_begin(struct cluster *self)
+{
+    struct stored *genesis = &self->genesis_block;
+    *genesis = (struct stored){.header = self->genesis_header, .id = self->genesis_id};
+    for (uint32_t i = 0; i < self->genesis.validator_count; i++)
+        genesis->standings[i] = schedule_standing_start(&self->genesis.parameters);
+    schedule_genesis(&genesis->schedule, &self->genesis);
+}
+
+static const struct stored *parent_of(const struct cluster *self, const struct stored *block)
+{
+    return hash_equal(&block->header.parent_id, &self->genesis_id) ? &self->genesis_block : block->parent;
+}
+
+/* As executord does: the standings after a block, and who leads its children. */
+static void reckon(const struct cluster *self, struct stored *block)
+{
+    const struct stored *parent = parent_of(self, block);
+    const struct block_header *header = &block->header;
+    if (!parent || parent->schedule.count == 0 || header->height != parent->header.height + 1)
+        return;
+    const struct genesis *genesis = &self->genesis;
+    memcpy(block->standings, parent->standings, sizeof block->standings);
+    schedule_apply(
+        block->standings, genesis,
+        &(struct schedule_block){.height = header->height,
+                                 .proposer = (uint32_t)genesis_validator_index(genesis, &header->proposer),
+                                 .signers = header->justify_signers,
+                                 .skipped = schedule_skipped(&parent->schedule, header->justify_view, header->view)});
+    uint64_t epoch = schedule_epoch(&genesis->parameters, header->height);
+    const struct stored *frozen = block;
+    while (frozen->header.height > epoch)
+        frozen = parent_of(self, frozen);
+    schedule_of(&block->schedule, genesis, frozen->standings);
+}
+
+const struct schedule *model_schedule(const struct cluster *self, const struct hash *id)
+{
+    static const struct schedule unknown;
+    const struct stored *block = hash_equal(id, &self->genesis_id) ? &self->genesis_block : model_find(self, id);
+    return block ? &block->schedule : &unknown;
+}
+
 struct stored *model_block(struct cluster *self, const struct block_header *header, const struct hash *id,
                            const struct hash *tx_ids)
 {
@@ -39,6 +82,7 @@ struct stored *model_block(struct cluster *self, const struct block_header *head
     stored->parent = map_find(self->blocks, &header->parent_id);
     struct hash before = root_after(self, &header->parent_id);
     stored->model_root = executed_root(&before, &header->tx_root);
+    reckon(self, stored);
     if (map_put(self->blocks, id, stored) < 0)
         abort();
     return stored;
@@ -103,7 +147,9 @@ void model_on_build(struct cluster *self, uint32_t index, const struct consensus
         parcel->event.type = CONSENSUS_BUILT;
         parcel->event.u.built.header = model_header(self, index, build, candidates, count);
         struct hash id = block_id(&parcel->event.u.built.header);
-        parcel->event.u.built.tx_ids = model_block(self, &parcel->event.u.built.header, &id, candidates)->tx_ids;
+        const struct stored *block = model_block(self, &parcel->event.u.built.header, &id, candidates);
+        parcel->event.u.built.tx_ids = block->tx_ids;
+        parcel->event.u.built.schedule = block->schedule;
     }
     mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel);
 }
@@ -145,6 +191,7 @@ void model_on_check(struct cluster *self, uint32_t index, const struct consensus
     struct consensus_event event = {.type = CONSENSUS_CHECKED};
     event.u.checked.block_id = check->block_id;
     event.u.checked.ok = is_valid(self, index, block);
+    event.u.checked.schedule = block->schedule;
     mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel_new(&event));
 }
 

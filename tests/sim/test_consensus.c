@@ -69,6 +69,53 @@ static void a_dead_leader_costs_a_timeout_and_nothing_else(void **state)
     }
 }
 
+/* One transaction at a time, so that heights rise; returns false when the cluster stops. */
+static bool grow_to(struct cluster *cluster, uint64_t height, uint32_t validator)
+{
+    while (cluster_height(cluster, validator) < height) {
+        cluster_submit(cluster, 1);
+        if (cluster_settle(cluster, 60000) == UINT64_MAX)
+            return false;
+    }
+    return true;
+}
+
+static void a_dead_validator_loses_its_turns_and_voting_again_gets_them_back(void **state)
+{
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+    const uint32_t dead = 2, alive = 0;
+    cluster_crash(cluster, dead);
+    assert_true(grow_to(cluster, 2 * 64, alive));
+    assert_false(cluster_leads(cluster, alive, dead));
+    uint64_t timeouts = cluster_timeouts(cluster, alive);
+    assert_true(grow_to(cluster, 3 * 64, alive));
+    assert_int_equal(cluster_timeouts(cluster, alive), timeouts);
+    cluster_restart(cluster, dead);
+    while (!cluster_leads(cluster, alive, dead) && cluster_height(cluster, alive) < 16 * 64)
+        assert_true(grow_to(cluster, cluster_height(cluster, alive) + 8, alive));
+    assert_true(cluster_leads(cluster, alive, dead));
+    timeouts = cluster_timeouts(cluster, alive);
+    assert_true(grow_to(cluster, cluster_height(cluster, alive) + 32, alive));
+    assert_int_equal(cluster_timeouts(cluster, alive), timeouts);
+    assert_no_violation(cluster);
+}
+
+/* The schedule of the last committed block comes from the store, and that of new blocks from their execution. */
+static void validators_restarted_at_the_turn_of_an_epoch_agree_on_the_leaders(void **state)
+{
+    CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
+    cluster_crash(cluster, 4);
+    for (uint64_t height = 62; height <= 76; height++) {
+        assert_true(grow_to(cluster, height, 0));
+        for (uint32_t i = 0; i < 4; i++)
+            cluster_crash(cluster, i);
+        for (uint32_t i = 0; i < 4; i++)
+            cluster_restart(cluster, i);
+    }
+    assert_true(grow_to(cluster, 100, 0));
+    assert_no_violation(cluster);
+}
+
 static void two_of_five_down_stop_safely_and_go_on_when_one_is_back(void **state)
 {
     CLEANUP(cluster_destroy) struct cluster *cluster = started(&lan);
@@ -169,6 +216,8 @@ int main(void)
         cmocka_unit_test(five_validators_commit_within_two_rounds),
         cmocka_unit_test(without_work_there_are_no_blocks_and_no_views),
         cmocka_unit_test(a_dead_leader_costs_a_timeout_and_nothing_else),
+        cmocka_unit_test(a_dead_validator_loses_its_turns_and_voting_again_gets_them_back),
+        cmocka_unit_test(validators_restarted_at_the_turn_of_an_epoch_agree_on_the_leaders),
         cmocka_unit_test(two_of_five_down_stop_safely_and_go_on_when_one_is_back),
         cmocka_unit_test(all_crash_at_once_and_agree_again),
         cmocka_unit_test(a_validator_that_was_away_fetches_what_it_missed),

@@ -18,9 +18,10 @@ import vectors_blocks
 import vectors_checks
 import vectors_events
 import vectors_proofs
+import vectors_schedule
 import vectors_trees
 
-MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs]
+MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs, vectors_schedule]
 
 
 def files() -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import generate  # puts tests/lib on the path
 import pytest
-from cybermesh_ref import block, certificates, checks, events, genesis, merkle, proofs, statetree
+from cybermesh_ref import block, certificates, checks, events, genesis, merkle, proofs, schedule, statetree
 from cybermesh_ref.control import CommitEvent
 from cybermesh_ref.hashing import sha256, sign, verify
 
@@ -306,3 +306,21 @@ def test_malformed_json_is_a_bad_proof(value: Any) -> None:
 def test_malformed_protobuf_is_a_bad_proof(data: bytes) -> None:
     network_ = network("commit_proofs.json")
     assert outcome(lambda: proofs.CommitProof.from_protobuf(data).verify(network_)) == "BAD"
+
+
+@cases("epochs.json")
+def test_epoch_of_a_height(case: dict[str, Any]) -> None:
+    assert schedule.epoch(case["parameters"], case["height"]) == case["expect"]
+
+
+@cases("schedules.json")
+def test_leaders_and_the_standings_after_a_block(case: dict[str, Any]) -> None:
+    before = [schedule.Standing(**each) for each in case["standings"]]
+    turns = schedule.leaders(case["parameters"], [raw(each) for each in case["ids"]], before)
+    assert turns == case["expect"]
+    assert schedule.leader(turns, case["view"]) == case["leader"]
+    missed = schedule.skipped(turns, case["justify_view"], case["view"])
+    assert sum(1 << each for each in missed) == int(case["skipped"], 16)
+    signers = int(case["signers"], 16)
+    after = schedule.apply(case["parameters"], before, case["height"], case["proposer"], signers, missed)
+    assert after == [schedule.Standing(**each) for each in case["after"]]

@@ -80,11 +80,15 @@ static void a_validator_has_its_names(void **state)
                                           .name = span_text("v1"),
                                           .public_key = bytes_of(2),
                                           .active = true,
+                                          .reputation_ppm = 950000,
                                           .proposed_blocks = 4,
+                                          .committed_blocks = 5,
+                                          .missed_views = 6,
                                           .last_active_height = 9};
     assert_json(answers_validator(&validator),
                 "{\"id\":\"01010101\",\"name\":\"v1\",\"public_key\":\"02020202\",\"status\":\"active\","
-                "\"reputation_ppm\":1000000,\"proposed_blocks\":4,\"committed_blocks\":4,\"last_active_height\":9}");
+                "\"reputation_ppm\":950000,\"proposed_blocks\":4,\"committed_blocks\":5,\"missed_views\":6,"
+                "\"last_active_height\":9}");
 }
 
 static void an_anomaly_has_its_names(void **state)

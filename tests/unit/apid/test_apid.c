@@ -158,6 +158,9 @@ static void validators_are_told_with_their_blocks(void **state)
     assert_string_equal(vectors_text(second, "name"), "v2");
     assert_string_equal(vectors_text(second, "status"), "active");
     assert_int_equal(vectors_integer(second, "proposed_blocks"), 1);
+    assert_int_equal(vectors_integer(second, "reputation_ppm"), 900001);
+    assert_int_equal(vectors_integer(second, "committed_blocks"), 2);
+    assert_int_equal(vectors_integer(second, "missed_views"), 3);
     assert_int_equal(vectors_integer(second, "last_active_height"), 1);
     char path[VALUE_BYTES];
     snprintf(path, sizeof path, "validators/%s", vectors_text(second, "id"));

@@ -88,12 +88,14 @@ static void commit(struct story *s, uint64_t height, uint8_t id, const struct sp
     qc = sample_qc(height + 1, 3);
     proof_qc = sample_qc(height + 2, 3);
     struct block_header proof[] = {sample_header(height, 2), sample_header(height + 1, 0)};
+    static const struct schedule schedule = {.count = 3, .leaders = {2, 0, 1}};
     struct consensus_commit commit = {.block_id = sample_hash(id),
                                       .header = sample_header(height, 2),
                                       .qc = &qc,
                                       .proof_headers = proof,
                                       .proof_header_count = 2,
-                                      .proof_qc = &proof_qc};
+                                      .proof_qc = &proof_qc,
+                                      .schedule = &schedule};
     assert_int_equal(safety_store_commit(s->store, &commit, new_bodies, body_count), 0);
 }
 
@@ -215,6 +217,8 @@ static void a_committed_block_has_bodies_certificate_and_proof(void **state)
         assert_int_equal(block.proof_header_count, 2);
         sample_assert_header(&block.proof_headers[1], &child);
         sample_assert_qc(&block.proof_qc, &proof_qc);
+        assert_int_equal(block.schedule.count, 3);
+        assert_memory_equal(block.schedule.leaders, "\2\0\1", 3);
         safety_store_block_deinit(&block);
     }
     assert_string_equal(open_blocks(s), "");

@@ -210,29 +210,35 @@ static void answers_are_protobuf(void **state)
     static const struct executor_refused refused[] = {{0, REASON_NONE}, {200, REASON_ID_CONFLICT}, {70000, 1}};
     struct block_header header = header_some();
     writer = bytes_writer_of(buffer, execution_codec_answer_bytes_max(3));
-    execution_codec_put_built(&writer, &(struct execution_codec_built){4, EXECUTION_CODEC_OK, &header, refused, 3});
+    execution_codec_put_built(&writer,
+                              &(struct execution_codec_built){4, EXECUTION_CODEC_OK, &header, refused, 3, {2, {1, 0}}});
     frame = read_answer(&writer);
     assert_int_equal(frame->built->request, 4);
     assert_int_equal(frame->built->status, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     assert_int_equal(frame->built->header.len, BLOCK_HEADER_BYTES);
     assert_int_equal(frame->built->n_refused, 3);
+    assert_int_equal(frame->built->leaders.len, 2);
+    assert_memory_equal(frame->built->leaders.data, "\1\0", 2);
     assert_int_equal(frame->built->refused[1]->index, 200);
     assert_int_equal(frame->built->refused[1]->reason, REASON_ID_CONFLICT);
     free_answer(frame);
 
     writer = bytes_writer_of(buffer, sizeof buffer);
-    execution_codec_put_rechecked(&writer,
-                                  &(struct execution_codec_built){4, EXECUTION_CODEC_UNKNOWN_PARENT, NULL, refused, 1});
+    execution_codec_put_rechecked(
+        &writer, &(struct execution_codec_built){4, EXECUTION_CODEC_UNKNOWN_PARENT, NULL, refused, 1, {0}});
     frame = read_answer(&writer);
     assert_int_equal(frame->rechecked->n_refused, 1);
     assert_int_equal(frame->rechecked->status, CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT);
     free_answer(frame);
 
     writer = bytes_writer_of(buffer, sizeof buffer);
-    execution_codec_put_checked(&writer, &(struct execution_codec_checked){3, hash, EXECUTION_CODEC_BAD_TX, {2, 11}});
+    execution_codec_put_checked(&writer,
+                                &(struct execution_codec_checked){3, hash, EXECUTION_CODEC_BAD_TX, {2, 11}, {1, {3}}});
     frame = read_answer(&writer);
     assert_int_equal(frame->checked->status, CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_TX);
     assert_int_equal(frame->checked->index, 2);
+    assert_int_equal(frame->checked->leaders.len, 1);
+    assert_int_equal(frame->checked->leaders.data[0], 3);
     assert_int_equal(frame->checked->reason, 11);
     assert_memory_equal(frame->checked->block_id.data, id, 32);
     free_answer(frame);
@@ -254,7 +260,8 @@ static void the_largest_answer_fits_its_bound(void **state)
     struct block_header header = header_some();
     struct bytes_writer writer = bytes_writer_of(buffer, execution_codec_answer_bytes_max(COUNT));
     execution_codec_put_built(
-        &writer, &(struct execution_codec_built){UINT64_MAX, EXECUTION_CODEC_CONFLICT, &header, refused, COUNT});
+        &writer, &(struct execution_codec_built){
+                     UINT64_MAX, EXECUTION_CODEC_CONFLICT, &header, refused, COUNT, {.count = GENESIS_VALIDATORS_MAX}});
     assert_false(writer.failed);
 }
 

@@ -95,8 +95,9 @@ static void genesis_holds_producers_and_validators(void **state)
     struct block_header expected = block_genesis(&world.genesis, &genesis->header.state_root);
     struct hash expected_id = block_id(&expected);
     assert_true(hash_equal(&genesis->id, &expected_id));
-    assert_int_equal(genesis->content->change_count, WORLD_PRODUCERS + 4);
-    assert_int_equal(executor_usage(world.executor).key_count, WORLD_PRODUCERS + 4);
+    assert_int_equal(genesis->content->change_count, WORLD_PRODUCERS + 4 + 1);
+    assert_int_equal(executor_usage(world.executor).key_count, WORLD_PRODUCERS + 4 + 1);
+    assert_true(state_has(&world, "schedule/0", 0));
     assert_true(state_has(&world, record_key_producer(&world.producers[0].key).text, 0));
     assert_true(state_has(&world, record_key_validator(&world.genesis.validators[3].id).text, 0));
     assert_false(state_has(&world, "anomaly/none", 0));
@@ -148,7 +149,7 @@ static void a_built_block_checks_elsewhere_and_says_what_it_did(void **state)
 
     const struct version_content *content = executor_committed(voter.executor)->content;
     assert_int_equal(content->tx_count, 3);
-    assert_int_equal(content->change_count, 6);
+    assert_int_equal(content->change_count, 6 + 4); /* every validator signed for the parent */
     for (size_t i = 1; i < content->change_count; i++) {
         struct span before = state_leaf_key(content->changes[i - 1].leaf);
         struct span after = state_leaf_key(content->changes[i].leaf);
@@ -570,12 +571,12 @@ static void nonce_records_expire_by_block_time_within_a_bound(void **state)
     assert_int_equal(executor_usage(world.executor).key_count, genesis_keys + 800);
     commit_at(&world, gone_ms + 1000);
     assert_int_equal(executor_usage(world.executor).key_count, genesis_keys + 800 - EXECUTION_EXPIRED_BASE);
-    assert_int_equal(executor_committed(world.executor)->content->change_count, EXECUTION_EXPIRED_BASE);
+    assert_int_equal(executor_committed(world.executor)->content->change_count, EXECUTION_EXPIRED_BASE + 4);
     assert_true(executor_committed(world.executor)->content->changes[0].deleted);
     commit_at(&world, gone_ms + 2000);
     assert_int_equal(executor_usage(world.executor).key_count, genesis_keys + 400);
     commit_at(&world, gone_ms + 3000);
-    assert_int_equal(executor_committed(world.executor)->content->change_count, 0);
+    assert_int_equal(executor_committed(world.executor)->content->change_count, 4);
     world_end(&world);
 }
 
@@ -630,6 +631,124 @@ static void a_replay_is_the_live_run(void **state)
     commit_at(&live, WORLD_CREATED_MS + 90000 * 1000);
     commit_at(&again, WORLD_CREATED_MS + 90000 * 1000);
     assert_true(hash_equal(&executor_committed(again.executor)->id, &executor_committed(live.executor)->id));
+    world_end(&live);
+    world_end(&again);
+}
+
+/* Commit an empty block whose header says this about the validators. */
+static void commit_round(struct world *world, uint64_t view_gap, uint64_t signers, uint32_t proposer)
+{
+    const struct version *parent = executor_committed(world->executor);
+    struct executor_build build = world_build_on(parent, NULL, 0);
+    build.view = parent->header.view + view_gap;
+    build.justify_signers = signers;
+    build.proposer = world->genesis.validators[proposer].id;
+    struct executor_built built;
+    assert_int_equal(executor_build(world->executor, &build, &built), 0);
+    const struct version *prepared;
+    struct executor_block block = {.header = &built.version->header};
+    assert_int_equal(executor_prepare(world->executor, &block, &prepared), 0);
+    executor_commit(world->executor, prepared);
+}
+
+static struct schedule_standing standing_of(struct world *world, uint32_t validator)
+{
+    struct record_key key = record_key_validator(&world->genesis.validators[validator].id);
+    struct executor_value value;
+    uint64_t height = executor_committed(world->executor)->header.height;
+    assert_int_equal(executor_query(world->executor, record_key_span(&key), height, &value), 0);
+    struct record_validator record;
+    assert_int_equal(record_validator_decode(&record, value.value), 0);
+    return record.standing;
+}
+
+static void a_block_changes_the_standings_of_those_it_names(void **state)
+{
+    struct world world;
+    world_genesis(&world);
+    world.genesis.parameters.reputation_initial_ppm = 800000;
+    world_start(&world, 1);
+    commit_round(&world, 1, 0, 1);
+    assert_int_equal(standing_of(&world, 1).reputation_ppm, 810000);
+    assert_int_equal(standing_of(&world, 1).blocks_proposed, 1);
+    assert_int_equal(standing_of(&world, 0).last_active_height, 0);
+    struct schedule schedule;
+    executor_schedule(world.executor, &executor_committed(world.executor)->id, &schedule);
+    assert_int_equal(schedule.count, 4);
+    /* Views 2 and 3 had no block. */
+    uint32_t second = schedule_leader(&schedule, 2), third = schedule_leader(&schedule, 3);
+    commit_round(&world, 3, 0x5, schedule_leader(&schedule, 4));
+    for (uint32_t i = 0; i < 4; i++) {
+        struct schedule_standing standing = standing_of(&world, i);
+        bool missed = i == second || i == third, signed_it = 0x5 >> i & 1,
+             proposed = i == schedule_leader(&schedule, 4);
+        uint32_t ppm =
+            (i == 1 ? 810000u : 800000u) + (proposed ? 10000u : 0) + (signed_it ? 2000u : 0) - (missed ? 50000u : 0);
+        assert_int_equal(standing.reputation_ppm, ppm);
+        assert_int_equal(standing.views_missed, missed);
+        assert_int_equal(standing.blocks_committed, signed_it);
+        assert_int_equal(standing.last_active_height, signed_it || proposed ? 2 : i == 1 ? 1 : 0);
+    }
+    world_end(&world);
+}
+
+static bool leads(struct world *world, uint32_t validator)
+{
+    struct schedule schedule;
+    executor_schedule(world->executor, &executor_committed(world->executor)->id, &schedule);
+    uint64_t led = schedule_skipped(&schedule, 0, UINT64_MAX);
+    return led >> validator & 1;
+}
+
+static void who_misses_views_leads_no_more_from_the_next_epoch_on(void **state)
+{
+    struct world world;
+    world_genesis(&world);
+    world_start(&world, 1);
+    struct schedule schedule;
+    schedule_genesis(&schedule, &world.genesis);
+    uint32_t absent = schedule_leader(&schedule, 1);
+    uint64_t others = 0xf & ~(UINT64_C(1) << absent);
+    for (uint64_t height = 1; height <= 72; height++) {
+        assert_true(leads(&world, absent));
+        uint64_t view = executor_committed(world.executor)->header.view;
+        bool turn = schedule_leader(&schedule, view + 1) == absent;
+        commit_round(&world, turn ? 2 : 1, others, schedule_leader(&schedule, view + (turn ? 2 : 1)));
+    }
+    assert_false(leads(&world, absent));
+    assert_int_equal(standing_of(&world, absent).reputation_ppm, 0);
+    /* Signing for parents it comes back; the schedules that no block needs are gone. */
+    for (uint64_t height = 73; height < 448 + 8; height++) {
+        commit_round(&world, 1, 0xf, (absent + 1) % 4);
+        assert_false(leads(&world, absent));
+    }
+    commit_round(&world, 1, 0xf, (absent + 1) % 4);
+    assert_true(leads(&world, absent));
+    uint64_t last = executor_committed(world.executor)->header.height;
+    assert_true(state_has(&world, "schedule/448", last));
+    assert_true(state_has(&world, "schedule/384", last));
+    assert_false(state_has(&world, "schedule/320", last));
+    assert_false(state_has(&world, "schedule/0", last));
+    world_end(&world);
+}
+
+static void a_replay_over_epochs_is_the_live_run(void **state)
+{
+    struct world live, again;
+    world_genesis(&live);
+    world_genesis(&again);
+    live.genesis.parameters.schedule_epoch_blocks = again.genesis.parameters.schedule_epoch_blocks = 4;
+    live.genesis.parameters.schedule_lag_blocks = again.genesis.parameters.schedule_lag_blocks = 2;
+    world_start(&live, 1);
+    world_start(&again, 2);
+    for (unsigned i = 0; i < 20; i++) {
+        commit_round(&live, i % 3 + 1, i % 16, i % 4);
+        struct kept kept = keep_version(executor_committed(live.executor));
+        struct executor_stored stored = {&kept.header, kept.entries, kept.count};
+        assert_int_equal(executor_replay(again.executor, &stored), 0);
+        assert_int_equal(executor_usage(again.executor).key_count, executor_usage(live.executor).key_count);
+        free(kept.entries);
+    }
     world_end(&live);
     world_end(&again);
 }
@@ -792,6 +911,9 @@ int main(void)
         cmocka_unit_test(only_the_last_versions_answer),
         cmocka_unit_test(nonce_records_expire_by_block_time_within_a_bound),
         cmocka_unit_test(a_replay_is_the_live_run),
+        cmocka_unit_test(a_block_changes_the_standings_of_those_it_names),
+        cmocka_unit_test(who_misses_views_leads_no_more_from_the_next_epoch_on),
+        cmocka_unit_test(a_replay_over_epochs_is_the_live_run),
         cmocka_unit_test(a_replay_of_changed_bytes_is_corrupt),
         cmocka_unit_test(forks_and_failed_checks_leave_nothing_behind),
         cmocka_unit_test(every_failed_allocation_is_told_and_nothing_leaks),

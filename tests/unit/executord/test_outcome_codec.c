@@ -50,7 +50,7 @@ static void a_version_becomes_the_contracts_outcome(void **state)
     assert_true(span_equal(span_of(read->proof.data, read->proof.len), span_text("proof")));
     assert_int_equal(read->n_bodies, 2);
     assert_int_equal(read->n_receipts, 2);
-    assert_int_equal(read->n_changes, 4);
+    assert_int_equal(read->n_changes, 4 + 4);
     for (size_t i = 0; i < 2; i++)
         assert_true(span_equal(span_of(read->bodies[i].data, read->bodies[i].len), version->content->bodies[i]));
     assert_int_equal(read->changes[0]->key.len, strlen("anomaly/a"));
@@ -74,15 +74,15 @@ static void a_stored_outcome_is_read_back(void **state)
     struct hash id = block_id(&head.header);
     assert_true(hash_equal(&id, &executor_committed(world.executor)->id));
     assert_true(span_equal(head.proof, span_text("proof")));
-    struct executor_entry entries[4];
+    struct executor_entry entries[8];
     size_t count;
-    assert_int_equal(outcome_codec_read_changes(outcome, entries, 3, &count), ERR_TOO_LARGE);
-    assert_int_equal(outcome_codec_read_changes(outcome, entries, 4, &count), 0);
-    assert_int_equal(count, 4);
+    assert_int_equal(outcome_codec_read_changes(outcome, entries, 7, &count), ERR_TOO_LARGE);
+    assert_int_equal(outcome_codec_read_changes(outcome, entries, 8, &count), 0);
+    assert_int_equal(count, 8);
     assert_true(span_equal(entries[0].key, span_text("anomaly/a")));
     assert_false(entries[0].deleted);
     assert_int_equal(outcome_codec_read_head(&head, span_of(outcome.data, 40)), ERR_MALFORMED);
-    assert_int_equal(outcome_codec_read_changes(span_of(outcome.data, outcome.size - 1), entries, 4, &count),
+    assert_int_equal(outcome_codec_read_changes(span_of(outcome.data, outcome.size - 1), entries, 8, &count),
                      ERR_MALFORMED);
     world_end(&world);
 }

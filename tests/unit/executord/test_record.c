@@ -182,21 +182,58 @@ static void producers_are_protobuf_and_read_back(void **state)
     assert_true(back.active);
 }
 
-static void validators_are_protobuf(void **state)
+static void validators_are_protobuf_and_read_back(void **state)
 {
     for (uint32_t index = 0; index < 64; index += 63) {
-        record_validator_encode(buffer_start(&buffer), &(struct record_validator){.name = span_text("v1"),
-                                                                                  .sign_key = span_of(key, 32),
-                                                                                  .active = true,
-                                                                                  .index = index});
+        struct record_validator record = {.name = span_text("v1"),
+                                          .sign_key = span_of(key, 32),
+                                          .index = index,
+                                          .standing = {.active = index == 0,
+                                                       .reputation_ppm = 950000,
+                                                       .blocks_proposed = 1,
+                                                       .blocks_committed = UINT64_C(1) << 40,
+                                                       .views_missed = index,
+                                                       .last_active_height = 7}};
+        record_validator_encode(buffer_start(&buffer), &record);
         Cybermesh__Record__V1__Validator message;
         cybermesh__record__v1__validator__init(&message);
         message.name = (char *)(uintptr_t) "v1";
         message.sign_key = binary(key, 32);
-        message.active = true;
+        message.active = index == 0;
         message.index = index;
+        message.reputation_ppm = 950000;
+        message.blocks_proposed = 1;
+        message.blocks_committed = UINT64_C(1) << 40;
+        message.views_missed = index;
+        message.last_active_height = 7;
         assert_packed(&buffer, &message.base);
+        struct record_validator back;
+        assert_int_equal(record_validator_decode(&back, bytes_written(&buffer.writer)), 0);
+        assert_true(span_equal(back.name, record.name) && span_equal(back.sign_key, record.sign_key));
+        assert_int_equal(back.index, index);
+        assert_int_equal(back.standing.active, index == 0);
+        assert_int_equal(back.standing.reputation_ppm, 950000);
+        assert_int_equal(back.standing.blocks_proposed, 1);
+        assert_int_equal(back.standing.blocks_committed, UINT64_C(1) << 40);
+        assert_int_equal(back.standing.views_missed, index);
+        assert_int_equal(back.standing.last_active_height, 7);
     }
+}
+
+static void schedules_are_protobuf_and_read_back(void **state)
+{
+    struct schedule schedule = {.count = 3, .leaders = {2, 0, 63}};
+    record_schedule_encode(buffer_start(&buffer), &schedule);
+    Cybermesh__Record__V1__Schedule message;
+    cybermesh__record__v1__schedule__init(&message);
+    message.leaders = binary(schedule.leaders, 3);
+    assert_packed(&buffer, &message.base);
+    struct schedule back;
+    assert_int_equal(record_schedule_decode(&back, bytes_written(&buffer.writer)), 0);
+    assert_int_equal(back.count, 3);
+    assert_memory_equal(back.leaders, schedule.leaders, 3);
+    assert_int_equal(record_schedule_decode(&back, span_of("", 0)), ERR_MALFORMED);
+    assert_string_equal(record_key_schedule(64).text, "schedule/64");
 }
 
 static void nonces_are_protobuf_and_read_back(void **state)
@@ -289,7 +326,8 @@ int main(void)
         cmocka_unit_test(evidence_is_protobuf),
         cmocka_unit_test(policies_are_protobuf),
         cmocka_unit_test(producers_are_protobuf_and_read_back),
-        cmocka_unit_test(validators_are_protobuf),
+        cmocka_unit_test(validators_are_protobuf_and_read_back),
+        cmocka_unit_test(schedules_are_protobuf_and_read_back),
         cmocka_unit_test(nonces_are_protobuf_and_read_back),
         cmocka_unit_test(receipts_are_protobuf_and_within_their_bound),
         cmocka_unit_test(keys_are_as_the_page_says),

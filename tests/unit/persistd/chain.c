@@ -285,6 +285,11 @@ void chain_begin_with(struct chain *self, const struct hash *chain_id)
         record.sign_key = (ProtobufCBinaryData){.data = sign_key, .len = sizeof sign_key};
         record.active = true;
         record.index = i;
+        record.reputation_ppm = 900000 + i;
+        record.blocks_proposed = i;
+        record.blocks_committed = 2 * i;
+        record.views_missed = 3 * i;
+        record.last_active_height = i;
         hex_encode(hex, id.bytes, HASH_BYTES);
         snprintf(key, sizeof key, "validator/%s", hex);
         add_change(building, key, pack(&record), false);

@@ -130,12 +130,24 @@ static void members_and_receipts_are_read(void **state)
     validator_message.sign_key = (ProtobufCBinaryData){.data = (uint8_t *)text("kk"), .len = 2};
     validator_message.active = true;
     validator_message.index = 1;
+    validator_message.reputation_ppm = 700000;
+    validator_message.blocks_proposed = 2;
+    validator_message.blocks_committed = 3;
+    validator_message.views_missed = 4;
+    validator_message.last_active_height = 5;
     struct record_validator validator;
     assert_int_equal(record_validator_decode(&validator, pack(&validator_message)), 0);
     assert_text(validator.name, "v2");
     assert_text(validator.sign_key, "kk");
     assert_int_equal(validator.index, 1);
     assert_true(validator.active);
+    assert_int_equal(validator.reputation_ppm, 700000);
+    assert_int_equal(validator.blocks_proposed, 2);
+    assert_int_equal(validator.blocks_committed, 3);
+    assert_int_equal(validator.views_missed, 4);
+    assert_int_equal(validator.last_active_height, 5);
+    validator_message.views_missed = UINT64_MAX;
+    assert_int_equal(record_validator_decode(&validator, pack(&validator_message)), ERR_MALFORMED);
 
     Cybermesh__Record__V1__Receipt receipt_message;
     cybermesh__record__v1__receipt__init(&receipt_message);
