@@ -356,7 +356,8 @@ static void prepare_genesis(struct cluster *self)
     struct hash state_root = {{1}};
     self->genesis_header = block_genesis(&self->genesis, &state_root);
     self->genesis_id = block_id(&self->genesis_header);
-    self->quorum = genesis_quorum(options->validator_count);
+    /* Reckoned here again, so that a wrong quorum in the core is seen: more than half of N + f. */
+    self->quorum = (options->validator_count + (options->validator_count - 1) / 3) / 2 + 1;
     model_begin(self);
 }
 
@@ -366,6 +367,7 @@ static void prepare_node(struct cluster *self, struct node *node)
     node->done = must(calloc(TXS_MAX, 1));
     node->history.votes = must(calloc(VIEWS_TRACKED, sizeof(struct hash)));
     node->history.proposals = must(calloc(VIEWS_TRACKED, sizeof(struct hash)));
+    node->history.timeouts = must(calloc(VIEWS_TRACKED, sizeof(uint64_t)));
     node->committed = must(calloc(HEIGHTS_MAX, sizeof *node->committed));
     node->root_id = self->genesis_id;
     node->execute_ms_max = EXECUTE_MS;
@@ -431,6 +433,7 @@ void cluster_destroy(struct cluster **self)
         free(node->done);
         free(node->history.votes);
         free(node->history.proposals);
+        free(node->history.timeouts);
     }
     free(cluster->txs);
     free(cluster->final);

@@ -81,6 +81,7 @@ struct link {
 struct history {
     struct hash *votes;     /* by view */
     struct hash *proposals; /* by view */
+    uint64_t *timeouts;     /* by view: 1 + the view of the certificate it named first; 0: none */
     uint64_t vote_view_max, timeout_view_max, timeout_high_qc_view_max, proposal_view_max;
 };
 

@@ -5,7 +5,8 @@
  * - A validator signs one vote and one proposal per view, over all its lives; never a vote in a view that it timed out
  *   in, nor below; and its timeouts never name a lower certificate than before (the lock).
  * - What a message depends on is synced before it leaves. The synced voting state never goes back.
- * - A vote's block stands on a block that a quorum voted for; it and its ancestors are on the voter's disk.
+ * - A vote's block stands on a block that a quorum voted for, and in the view before the vote's that was it, or a
+ * quorum timed out and named none that is newer; the block and its ancestors are on the voter's disk.
  * - Every certificate that a validator sends verifies.
  * - Blocks held and effects per step stay within their bounds; the clock does not spin without effect.
  */
@@ -42,14 +43,33 @@ static bool once_per_view(struct hash *known, uint64_t view, const struct hash *
     return true;
 }
 
+/* Did a quorum vote for it? Liars sign anything. */
+static bool certified(const struct cluster *self, const struct stored *block)
+{
+    uint64_t voters = block ? block->voters : 0;
+    for (uint32_t i = 0; i < self->options.validator_count; i++)
+        voters |= self->nodes[i].liar ? UINT64_C(1) << i : 0;
+    return block && bits(voters) >= self->quorum;
+}
+
 static bool parent_certified(const struct cluster *self, const struct stored *block)
 {
-    if (hash_equal(&block->header.parent_id, &self->genesis_id))
+    return hash_equal(&block->header.parent_id, &self->genesis_id) || certified(self, block->parent);
+}
+
+/* The block's certificate is of the view before, or a quorum timed out of that view naming none that is newer. */
+static bool justified(const struct cluster *self, const struct block_header *header)
+{
+    uint64_t before = header->view - 1;
+    if (header->justify_view == before || before >= VIEWS_TRACKED)
         return true;
-    uint64_t voters = block->parent ? block->parent->voters : 0;
-    for (uint32_t i = 0; i < self->options.validator_count; i++)
-        voters |= self->nodes[i].liar ? UINT64_C(1) << i : 0; /* they sign anything */
-    return block->parent && bits(voters) >= self->quorum;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < self->options.validator_count; i++) {
+        const struct node *node = &self->nodes[i];
+        uint64_t named = node->history.timeouts[before];
+        count += node->liar || (named > 0 && named - 1 <= header->justify_view) ? 1 : 0;
+    }
+    return count >= self->quorum;
 }
 
 /* A vote is cast when it is on disk: a validator that crashes between the write and the sending may send it later,
@@ -75,6 +95,8 @@ static void cast_vote(struct cluster *self, uint32_t index, uint64_t view, const
     block->voters |= UINT64_C(1) << index;
     if (!parent_certified(self, block))
         violate(self, "a vote on a block without certificate", index, view);
+    if (!justified(self, &block->header))
+        violate(self, "a vote on an old certificate", index, view);
     if (!hash_equal(&block->model_root, &block->header.state_root))
         violate(self, "a vote for a wrong state root", index, view);
 }
@@ -136,6 +158,8 @@ static bool certificates_verify(const struct cluster *self, const struct consens
         qc = effect->u.heartbeat.high_qc;
         tc = effect->u.heartbeat.high_tc;
     }
+    if (qc && qc->view > 0 && !certified(self, model_find(self, &qc->block_id)))
+        return false;
     return (!qc || qc_verify(qc, &self->genesis) == 0) && (!tc || tc_verify(tc, &self->genesis) == 0);
 }
 
@@ -157,6 +181,10 @@ void invariants_written(struct cluster *self, uint32_t index, const struct conse
 {
     const struct node *node = &self->nodes[index];
     const struct consensus_voting *old = &node->disk.voting;
+    if (voting->has_timeout && voting->timeout_view < VIEWS_TRACKED) {
+        uint64_t *named = &node->history.timeouts[voting->timeout_view];
+        *named = *named ? *named : voting->timeout_high_qc_view + 1;
+    }
     if (voting->has_vote && !node->liar)
         cast_vote(self, index, voting->vote_view, &voting->vote_block_id);
     if (!node->disk.has_voting)

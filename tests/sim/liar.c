@@ -176,10 +176,16 @@ static const struct stored *make_block(struct cluster *self, uint32_t index, uin
         header.justify_signers ^= 1;
     if (trick == 3)
         header.height += 1;
+    struct liar *liar = self->nodes[index].lies;
+    /* On the other block of the certificate's view, if a liar made one, else on the grandparent. */
     if (trick == 4 && parent)
         header.parent_id = parent->header.parent_id;
+    for (size_t i = 0; trick == 4 && i < BLOCKS_MAX; i++) {
+        const struct stored *other = liar->blocks[i];
+        if (other && other->header.view == justify->view && !hash_equal(&other->id, &justify->block_id))
+            header.parent_id = other->id;
+    }
     struct hash id = block_id(&header);
-    struct liar *liar = self->nodes[index].lies;
     const struct stored *block = model_block(self, &header, &id, ids);
     liar->blocks[liar->block_count++ % BLOCKS_MAX] = block;
     return block;
@@ -366,13 +372,28 @@ static void say_timeout(struct cluster *self, uint32_t index, uint64_t view, con
     say(self, index, &effect, 0);
 }
 
+/* A quorum that is the liar alone, many times. */
+static void sign_alone(struct cluster *self, uint32_t index, const struct stored *block, struct qc *qc)
+{
+    *qc = (struct qc){.view = block->header.view,
+                      .height = block->header.height,
+                      .block_id = block->id,
+                      .signature_count = self->quorum};
+    for (uint32_t i = 0; i < self->quorum; i++)
+        qc->signatures[i] = (struct cert_signature){
+            .validator = index, .signature = sign_vote(self, index, qc->view, qc->height, &qc->block_id)};
+}
+
 static void lie_about_certificates(struct cluster *self, uint32_t index)
 {
     struct liar *liar = self->nodes[index].lies;
     if (!some_qc(self, liar))
         return;
     struct qc qc = *some_qc(self, liar);
-    bend_qc(self, index, &qc);
+    if (liar->block_count > 0 && random_below(self, 2) == 0)
+        sign_alone(self, index, liar->blocks[(liar->block_count - 1) % BLOCKS_MAX], &qc);
+    else
+        bend_qc(self, index, &qc);
     struct tc tc = some_tc(self, liar) ? *some_tc(self, liar) : (struct tc){0};
     bend_tc(self, &tc);
     struct consensus_effect effect = {.type = CONSENSUS_SEND_NEW_VIEW};
@@ -477,7 +498,7 @@ static void listen_to(struct cluster *self, struct liar *liar, const struct cons
 void liar_on_event(struct cluster *self, uint32_t index, const struct consensus_event *event)
 {
     struct liar *liar = self->nodes[index].lies;
-    if (!self->nodes[event->sender].liar)
+    if (!self->nodes[event->sender].liar || event->type == CONSENSUS_PROPOSAL)
         listen_to(self, liar, event);
     size_t blocks = liar->block_count < BLOCKS_MAX ? liar->block_count : BLOCKS_MAX;
     const struct stored *some = blocks ? liar->blocks[random_below(self, blocks)] : NULL;
