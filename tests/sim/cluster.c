@@ -345,6 +345,12 @@ static void prepare_genesis(struct cluster *self)
     const struct cluster_options *options = &self->options;
     self->genesis.validator_count = options->validator_count;
     self->genesis.parameters = genesis_parameters_default();
+    if (options->epoch_blocks > 0) {
+        /* A run is short: reputations that fall fast, so that leaders come and go in it. */
+        self->genesis.parameters.schedule_epoch_blocks = options->epoch_blocks;
+        self->genesis.parameters.schedule_lag_blocks = 2;
+        self->genesis.parameters.reputation_missed_ppm = 200000;
+    }
     memset(self->genesis.chain_id.bytes, 7, HASH_BYTES);
     self->genesis.created_ms = start_wall_ms - 100000;
     for (uint32_t i = 0; i < options->validator_count; i++) {

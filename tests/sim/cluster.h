@@ -23,6 +23,7 @@ struct cluster_options {
     uint32_t loss_ppm, duplicate_ppm;    /* of messages */
     uint32_t liar_count;                 /* validators that lie, chosen by the seed */
     uint32_t lies;                       /* bits of enum lie (liar.h) */
+    uint32_t epoch_blocks;               /* a schedule holds so long; 0: as the genesis file's default says */
     uint32_t clock_drift_ppt_max;        /* of each validator's clock, parts per thousand, either way */
     bool trace;                          /* one line per event and effect on stdout */
 };

@@ -8,6 +8,7 @@
  * - A vote's block stands on a block that a quorum voted for, and in the view before the vote's that was it, or a
  * quorum timed out and named none that is newer; the block and its ancestors are on the voter's disk.
  * - Every certificate that a validator sends verifies.
+ * - A vote goes to the leader's block, by the schedule that its chain gives.
  * - Blocks held and effects per step stay within their bounds; the clock does not spin without effect.
  */
 #include <stdio.h>
@@ -72,6 +73,16 @@ static bool justified(const struct cluster *self, const struct block_header *hea
     return count >= self->quorum;
 }
 
+/* Did the leader propose it, by the schedule of the block's own chain? */
+static bool by_leader(const struct cluster *self, const struct block_header *header)
+{
+    const struct schedule *schedule = model_schedule(self, &header->parent_id);
+    if (schedule->count == 0)
+        return false;
+    uint32_t leader = schedule_leader(schedule, header->view);
+    return hash_equal(&self->genesis.validators[leader].id, &header->proposer);
+}
+
 /* A vote is cast when it is on disk: a validator that crashes between the write and the sending may send it later,
  * after a timeout in the same view even, as the network may turn the two round. */
 static void cast_vote(struct cluster *self, uint32_t index, uint64_t view, const struct hash *id)
@@ -95,6 +106,8 @@ static void cast_vote(struct cluster *self, uint32_t index, uint64_t view, const
     block->voters |= UINT64_C(1) << index;
     if (!parent_certified(self, block))
         violate(self, "a vote on a block without certificate", index, view);
+    if (!by_leader(self, &block->header))
+        violate(self, "a vote for somebody who does not lead", index, view);
     if (!justified(self, &block->header))
         violate(self, "a vote on an old certificate", index, view);
     if (!hash_equal(&block->model_root, &block->header.state_root))

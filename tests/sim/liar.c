@@ -269,6 +269,13 @@ static void propose_stale(struct cluster *self, uint32_t index)
     say_block(self, index, make_block(self, index, status.view, old, false), old, &tc, 0);
 }
 
+/* When it is another's turn. */
+static void propose_out_of_turn(struct cluster *self, uint32_t index, const struct consensus_proposal *proposal)
+{
+    const struct stored *block = make_block(self, index, proposal->header.view, proposal->justify, false);
+    say_block(self, index, block, proposal->justify, proposal->tc, 0);
+}
+
 static void propose_invalid(struct cluster *self, uint32_t index, const struct consensus_proposal *proposal)
 {
     const struct qc *justify = proposal->justify;
@@ -510,6 +517,8 @@ void liar_on_event(struct cluster *self, uint32_t index, const struct consensus_
         say_vote(self, index, some, some->header.height, 500000);
     if (lies(self, LIE_PROPOSE_STALE, 200000))
         propose_stale(self, index);
+    if (event->type == CONSENSUS_PROPOSAL && lies(self, LIE_PROPOSE_INVALID, 200000))
+        propose_out_of_turn(self, index, &event->u.proposal);
     if (lies(self, LIE_CERTIFICATE, 30000))
         lie_about_certificates(self, index);
     if (lies(self, LIE_TIMEOUT, 30000))

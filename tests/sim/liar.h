@@ -9,7 +9,7 @@ enum lie {
     LIE_VOTE_HEIGHT = 1 << 3,     /* for the right block at a wrong height */
     LIE_WITHHOLD = 1 << 4,        /* messages reach some validators only */
     LIE_PROPOSE_STALE = 1 << 5,   /* on old certificates, under a timeout certificate it chose or made up */
-    LIE_PROPOSE_INVALID = 1 << 6, /* wrong roots, repeated transactions, a parent that is not the justified block */
+    LIE_PROPOSE_INVALID = 1 << 6, /* wrong roots, repeated transactions, a parent not justified, out of turn */
     LIE_TIMEOUT = 1 << 7,         /* claims old or invented certificates; for views to come */
     LIE_CERTIFICATE = 1 << 8,     /* sends malformed, oversized and forged certificates */
     LIE_REPLAY = 1 << 9,          /* says again what it said long ago */

@@ -158,6 +158,7 @@ static struct cluster_options choose_options(struct scenario *self, const struct
                                     .duplicate_ppm = (uint32_t)draw(self, 3) * 50000,
                                     .liar_count = liars ? 1 + (uint32_t)draw(self, self->faults_max) : 0,
                                     .lies = lies,
+                                    .epoch_blocks = draw(self, 3) == 0 ? 0 : 2 + (uint32_t)draw(self, 6),
                                     .clock_drift_ppt_max = draw(self, 2) ? 20 : 0,
                                     .trace = options->trace};
 }
