@@ -33,8 +33,8 @@ LOOK_SECONDS = 0.25  # between looks at what a test has written: the first failu
 SKIPPED = 77  # a test's exit code, as meson has it
 STDBUF = shutil.which("stdbuf")
 
-# Lines of cmocka.
-FAILED = re.compile(r"^\[  FAILED  \] (?:[^:\n]*: )?([a-z]\w+)$", re.M)
+# Lines of cmocka, and of the seeds' own program.
+FAILED = re.compile(r"^(?:\[  FAILED  \] (?:[^:\n]*: )?|FAILED )([a-z]\w+(?:=.*)?)$", re.M)
 RAN = re.compile(r"^\[ RUN      \] (\w+)$", re.M)
 
 CAUGHT, SURVIVED, BROKEN = "caught", "SURVIVED", "BROKEN"

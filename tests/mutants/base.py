@@ -3,6 +3,7 @@
 from mutant import mutant
 
 GENESIS, CERT = "common/base/genesis.c", "common/base/cert.c"
+SCHEDULE = "common/base/schedule.c"
 MERKLE, STATEPROOF, TX_CHECK = "common/base/merkle.c", "common/base/stateproof.c", "common/base/tx_check.c"
 
 MUTANTS = [
@@ -69,6 +70,17 @@ MUTANTS = [
 """, "")),
     mutant("proof-of-another-chain", "the headers of a commit proof are of the genesis file's chain", "base_cert",
            (CERT, "if (!hash_equal(&last->chain_id, &genesis->chain_id))", "if (hash_is_zero(&last->chain_id))")),
+
+    # The leaders.
+    mutant("inactive-leader", "a validator whose equivocation was proved leads no view", "base_schedule",
+           (SCHEDULE, "if (!standings[i].active || standings[i].reputation_ppm <", "if (standings[i].reputation_ppm <")),
+    mutant("leader-without-reputation", "who has lost its reputation leads no view", "base_schedule",
+           (SCHEDULE, "if (!standings[i].active || standings[i].reputation_ppm < genesis->parameters.reputation_leader_min_ppm)",
+            "if (!standings[i].active)")),
+    mutant("fewer-leaders-than-a-quorum", "at least a quorum of validators lead", "base_schedule",
+           (SCHEDULE, "for (; count < genesis_quorum(genesis->validator_count); count++)", "for (; count < 1; count++)")),
+    mutant("skipped-leader-unpunished", "the leader of a view that was skipped loses reputation", "base_schedule",
+           (SCHEDULE, "            lose(standing, parameters->reputation_missed_ppm);\n", "")),
 
     # Merkle paths, state proofs, transactions.
     mutant("merkle-path-too-long", "a path has exactly as many hashes as the tree's shape asks for", "base_merkle",

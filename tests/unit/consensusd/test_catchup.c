@@ -110,6 +110,31 @@ static void a_block_without_its_certificate_is_refused(void **state)
     assert_int_equal(rig_status(&rig).blocks_held, 1);
 }
 
+/* The certificate is good and of the same view, but it is another block's: its leader made two. */
+static void a_twin_of_a_certified_block_is_refused(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    struct qc genesis = rig_genesis_qc(&rig);
+    chain[0] = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    answer(peer, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+}
+
+static void a_block_that_its_parents_view_does_not_justify_is_refused(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    chain[1].header.justify_view = 0;
+    rig_reseal(&chain[1]);
+    certificates[1] = rig_qc(&rig, &chain[1], rig_others(&rig));
+    answer(peer, 2);
+    assert_int_equal(rig_status(&rig).blocks_held, 2);
+    assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 1);
+}
+
 static void a_block_with_other_transactions_is_refused(void **state)
 {
     (void)state;
@@ -149,6 +174,8 @@ int main(void)
         STORY(without_an_answer_another_is_asked_later_each_time),
         STORY(proved_blocks_are_executed_and_committed),
         STORY(a_block_without_its_certificate_is_refused),
+        STORY(a_twin_of_a_certified_block_is_refused),
+        STORY(a_block_that_its_parents_view_does_not_justify_is_refused),
         STORY(a_block_with_other_transactions_is_refused),
         STORY(answers_of_others_and_unasked_ones_are_ignored),
         STORY(the_next_part_is_asked_for_where_the_last_ended),

@@ -178,6 +178,31 @@ static void a_timeout_certificate_has_the_highest_certificate_of_its_signers(voi
     assert_bad_tc(&above);
 }
 
+static void the_certificate_in_a_timeout_certificate_is_good(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = first_block();
+    struct qc qc = rig_qc(&rig, &first, 0xf);
+    struct tc tc = rig_tc(&rig, 2, 0xf, &qc);
+    tc.high_qc.signatures[2].signature.bytes[7] ^= 1;
+    assert_bad_tc(&tc);
+    struct tc unsigned_one = rig_tc(&rig, 1, 0xf, &genesis);
+    unsigned_one.high_qc.block_id = first.id; /* nobody signs for the genesis block, and for it alone */
+    assert_bad_tc(&unsigned_one);
+}
+
+static void the_timeout_certificate_of_a_heartbeat_is_verified(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 1, 0xf, &genesis);
+    tc.signatures[2].signature.bytes[7] ^= 1;
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &genesis, &tc);
+    assert_int_equal(rig_status(&rig).view, 1);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+}
+
 static void a_certificate_of_votes_is_formed_once_there_is_a_quorum(void **state)
 {
     (void)state;
@@ -215,6 +240,8 @@ int main(void)
         STORY(the_lock_is_kept_over_a_restart),
         STORY(a_timeout_certificate_wants_a_quorum_of_distinct_signers),
         STORY(a_timeout_certificate_has_the_highest_certificate_of_its_signers),
+        STORY(the_certificate_in_a_timeout_certificate_is_good),
+        STORY(the_timeout_certificate_of_a_heartbeat_is_verified),
         STORY(a_certificate_of_votes_is_formed_once_there_is_a_quorum),
         STORY(votes_for_different_blocks_do_not_add_up),
     };

@@ -81,6 +81,8 @@ struct validator {
     uint64_t height;
     uint32_t executed[TXS_MAX]; /* how often */
     uint64_t conflicts;         /* STATUS_CONFLICT answers */
+    uint64_t refused;           /* STATUS_BAD_ROOT answers */
+    bool lies;                  /* the blocks that it builds have a wrong root */
 };
 
 static const char *daemon_path;
@@ -318,6 +320,10 @@ static void on_build(struct validator *self, const Cybermesh__Execution__V1__Bui
                                          .timestamp_ms = build->timestamp_ms}};
     memcpy(version.header.proposer.bytes, build->proposer.data, HASH_BYTES);
     execute(&version, parent, build->bodies, build->n_bodies);
+    if (self->lies) {
+        version.header.state_root.bytes[0] ^= 1;
+        version.id = block_id(&version.header);
+    }
     keep_version(self, &version);
     block_header_encode(encoded, &version.header);
     built->status = CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
@@ -341,8 +347,10 @@ static Cybermesh__Execution__V1__Status check(struct validator *self, const Prot
     if (!parent)
         return CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT;
     execute(&version, parent, bodies, count);
-    if (!hash_equal(&version.id, &id))
+    if (!hash_equal(&version.id, &id)) {
+        self->refused++;
         return CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_ROOT;
+    }
     keep_version(self, &version);
     return CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
 }
@@ -883,6 +891,19 @@ static void three_go_on_and_the_fourth_catches_up(void **state)
     assert_one_chain();
 }
 
+static void a_block_with_a_wrong_root_gets_no_vote(void **state)
+{
+    validators[3].lies = true;
+    for (int i = 0; i < 12 && validators[0].refused == 0; i++) {
+        submit("tx");
+        settle();
+    }
+    assert_true(validators[0].refused > 0);
+    submit("tx");
+    settle();
+    assert_one_chain();
+}
+
 /* Commits are not synced, so a crash may take back what executord was told and made durable. */
 static void a_validator_whose_executord_is_ahead_catches_up(void **state)
 {
@@ -995,6 +1016,7 @@ int main(int argc, char *argv[])
         FOUR(three_go_on_and_the_fourth_catches_up),
         FOUR(a_validator_whose_executord_is_ahead_catches_up),
         FOUR(all_killed_at_once_go_on),
+        FOUR(a_block_with_a_wrong_root_gets_no_vote),
         cmocka_unit_test_setup_teardown(who_speaks_in_anothers_name_is_not_heard, setup_four_with_logs, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,29 @@ static void a_block_that_was_built_too_late_is_not_proposed(void **state)
     assert_int_equal(rig_status(&rig).last_voted_view, 0);
 }
 
+static void a_block_that_was_built_on_an_older_certificate_is_not_proposed(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 3, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_pool(&rig, 3, 0);
+    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    rig_tick(&rig, 100);
+    struct rig_block late = rig_block(&rig, &rig.root, &genesis, 3, 2);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    assert_int_equal(rig_status(&rig).view, 3);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILT,
+                                             .u.built = {.view = 3, .header = late.header, .tx_ids = late.tx_ids}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 0);
+    rig_tick(&rig, 100);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.parent_id, &first.id, HASH_BYTES);
+}
+
 static void after_timeouts_the_certificate_of_them_is_attached(void **state)
 {
     (void)state;
@@ -168,6 +191,7 @@ int main(void)
         STORY(nobody_proposes_out_of_turn),
         STORY(nobody_proposes_where_it_may_have_voted),
         STORY(a_block_that_was_built_too_late_is_not_proposed),
+        STORY(a_block_that_was_built_on_an_older_certificate_is_not_proposed),
         STORY(after_timeouts_the_certificate_of_them_is_attached),
         STORY(an_uncommitted_block_is_followed_by_an_empty_one),
         STORY(blocks_with_transactions_keep_their_distance),

@@ -176,6 +176,50 @@ static void the_parent_is_the_justified_block(void **state)
     assert_refused();
 }
 
+/* A leader that made two blocks in view 1, and builds on the one that has no certificate. */
+static void a_twin_of_the_justified_block_is_no_parent(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct rig_block twin = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_accept(&rig, &twin, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &twin, &qc, 2, 1);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_refused();
+}
+
+/* A header that makes its certificate look new enough for the timeout certificate. */
+static void the_header_tells_the_view_of_the_parents_certificate(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc old = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &old, 2, 1);
+    struct qc locked = rig_qc(&rig, &second, rig_others(&rig));
+    struct tc tc = rig_tc(&rig, 3, rig_others(&rig), &locked);
+    struct rig_block fork = rig_block(&rig, &first, &old, 4, 1);
+    fork.header.justify_view = 2;
+    rig_reseal(&fork);
+    rig_propose(&rig, &fork, &old, &tc);
+    assert_refused();
+}
+
+static void the_timeout_certificate_must_be_good(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 2, 1);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    tc.signatures[1].signature.bytes[3] ^= 1;
+    rig_propose(&rig, &block, &genesis, &tc);
+    assert_refused();
+    assert_int_equal(rig_status(&rig).view, 1);
+}
+
 static void the_header_tells_who_signed_the_parents_certificate(void **state)
 {
     (void)state;
@@ -200,6 +244,10 @@ static void only_the_leader_proposes(void **state)
     rig_reseal(&block);
     rig_propose_by(&rig, other, other, &block, &genesis, NULL);
     assert_refused();
+    /* The leader itself, with a block in another's name. */
+    rig_propose_by(&rig, rig_leader(&rig, 1), rig_leader(&rig, 1), &block, &genesis, NULL);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
 }
 
 static void the_sender_signs_and_is_the_proposer(void **state)
@@ -271,6 +319,23 @@ static void a_proposal_waits_for_its_parent(void **state)
     assert_int_equal(rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote.view, 2);
 }
 
+/* Who leads is known only with the parent: a stranger's proposal may have to wait, and is refused then. */
+static void a_proposal_that_waited_is_still_the_leaders(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 1);
+    uint32_t other = rig_leader(&rig, 3);
+    second.header.proposer = rig.genesis.validators[other].id;
+    rig_reseal(&second);
+    rig_propose_by(&rig, other, other, &second, &qc, NULL);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 0);
+    rig_accept(&rig, &first, &genesis, NULL);
+    assert_refused();
+}
+
 static void a_vote_counts_for_its_signer_only(void **state)
 {
     (void)state;
@@ -314,6 +379,9 @@ int main(void)
         STORY(without_a_gap_no_timeout_certificate_may_be_attached),
         STORY(no_signer_of_the_timeout_certificate_had_a_higher_certificate),
         STORY(the_parent_is_the_justified_block),
+        STORY(a_twin_of_the_justified_block_is_no_parent),
+        STORY(the_header_tells_the_view_of_the_parents_certificate),
+        STORY(the_timeout_certificate_must_be_good),
         STORY(the_header_tells_who_signed_the_parents_certificate),
         STORY(only_the_leader_proposes),
         STORY(the_sender_signs_and_is_the_proposer),
@@ -321,6 +389,7 @@ int main(void)
         STORY(the_transactions_are_those_of_the_root),
         STORY(the_parents_certificate_must_be_good),
         STORY(a_proposal_waits_for_its_parent),
+        STORY(a_proposal_that_waited_is_still_the_leaders),
         STORY(a_vote_counts_for_its_signer_only),
         STORY(votes_far_ahead_are_dropped),
     };

@@ -1,0 +1,234 @@
+"""services/consensusd, the core: who may propose, what is voted for, what a certificate is, what is final."""
+
+from mutant import mutant
+
+HOME = "services/consensusd/"
+VOTE, CERTIFICATE, TALLY = HOME + "vote.c", HOME + "certificate.c", HOME + "tally.c"
+COMMIT, PACEMAKER, PROPOSE = HOME + "commit.c", HOME + "pacemaker.c", HOME + "propose.c"
+CATCHUP, CONSENSUS, STAGES = HOME + "catchup.c", HOME + "consensus.c", HOME + "stages.c"
+CORE = tuple("consensusd_" + name for name in ("vote", "certificate", "tally", "commit", "pacemaker", "propose", "catchup",
+                                               "blocktree")) + ("consensus cluster", "seeds with liars")
+
+MUTANTS = [
+    # The vote.
+    mutant("last-voted-view-not-checked", "a vote's view is above every view voted in before", CORE,
+           (VOTE, "block->header.view == self->view &&\n           block->header.view > self->voting.last_voted_view;",
+            "block->header.view == self->view;")),
+    mutant("vote-in-another-view", "a vote is cast in the current view only", CORE,
+           (VOTE, "block->state == BLOCK_VALID && block->header.view == self->view &&", "block->state == BLOCK_VALID &&")),
+    mutant("vote-without-executing", "a vote follows the block's execution", CORE,
+           (VOTE, """    block->voteable = true;
+    commit_consider(self, parent);""", """    block->voteable = true;
+    block->state = BLOCK_VALID;
+    vote_try(self, block);
+    commit_consider(self, parent);""")),
+    mutant("vote-for-what-the-executor-refused", "a block whose execution gave another root gets no vote", CORE,
+           (VOTE, """    block->state = event->u.checked.ok ? BLOCK_VALID : BLOCK_REFUSED;
+    if (!event->u.checked.ok)
+        return;
+""", "    block->state = BLOCK_VALID;\n")),
+    mutant("vote-before-persist", "a vote leaves after it is on disk", CORE,
+           (VOTE, """    consensus_persist(self, block);
+""", ""),
+           (VOTE, """    send_stored_vote(self);
+    struct hash id""", """    send_stored_vote(self);
+    consensus_persist(self, block);
+    struct hash id""")),
+    mutant("no-tc-maximum", "under a TC, the block's certificate is not older than any that the TC names", CORE,
+           (VOTE, """        if (proposal->tc->signatures[i].high_qc_view > proposal->header.justify_view)
+            return false;
+""", "")),
+    mutant("tc-of-another-view", "an attached TC is of the view just before the block's", CORE,
+           (VOTE, "if (proposal->header.justify_view == before || proposal->tc->view != before)",
+            "if (proposal->header.justify_view == before)")),
+    mutant("tc-beside-a-fresh-certificate", "no TC is attached when the certificate is of the view just before", CORE,
+           (VOTE, "if (proposal->header.justify_view == before || proposal->tc->view != before)",
+            "if (proposal->tc->view != before)")),
+    mutant("old-certificate-without-tc", "without a TC the certificate is of the view just before", CORE,
+           (VOTE, "        return proposal->header.justify_view == before;", "        return true;")),
+    mutant("parent-not-justified", "the block's parent is the block of its certificate", CORE,
+           (VOTE, "if (!hash_equal(&header->parent_id, &justify->block_id) || header->height", "if (header->height")),
+    mutant("justify-view-not-compared", "the header names its certificate's view", CORE,
+           (VOTE, "header->justify_view != justify->view || header->justify_signers",
+            "header->justify_signers")),
+    mutant("justify-signers-not-compared", "the header names its certificate's signers", CORE,
+           (VOTE, "header->justify_signers != qc_signers(justify) ||\n", "\n")),
+    mutant("not-the-leader", "only the view's leader proposes", CORE,
+           (VOTE, "return !parent || parent->schedule.count == 0 || schedule_leader(&parent->schedule, header->view) == sender;",
+            "return parent != NULL || sender < self->genesis->validator_count;"),
+           (VOTE, "if (schedule_leader(&parent->schedule, proposal->header.view) != sender) {",
+            "if (sender >= self->genesis->validator_count) {")),
+    mutant("not-the-leader-while-the-parent-is-missing", "a proposal that waited for its parent is of the view's leader", CORE,
+           (VOTE, "if (schedule_leader(&parent->schedule, proposal->header.view) != sender) {",
+            "if (sender >= self->genesis->validator_count) {")),
+    mutant("proposer-not-compared", "the header's proposer is who signed the proposal", CORE,
+           (VOTE, """    if (!hash_equal(&header->proposer, &self->genesis->validators[sender].id))
+        return false;
+""", "")),
+    mutant("proposal-signature-not-verified", "a proposal is signed by its proposer", CORE,
+           (VOTE, """    return sign_verify(&proposal->signature, &self->genesis->validators[sender].sign_key,
+                       span_of(message, sizeof message)) == 0;""", "    return true;")),
+    mutant("proposal-certificate-not-verified", "the certificate of a proposal is verified", CORE,
+           (VOTE, "!justified(proposal) || !certificate_qc_valid(self, proposal->justify) ||", "!justified(proposal) ||")),
+    mutant("proposal-tc-not-verified", "the TC of a proposal is verified", CORE,
+           (VOTE, " ||\n        (proposal->tc && !certificate_tc_valid(self, proposal->tc))) {", ") {")),
+    mutant("block-time-not-after-parent-core", "a block's time is after its parent's", CORE,
+           (VOTE, " &&\n                   header->timestamp_ms > parent->header.timestamp_ms;", ";")),
+    mutant("block-from-the-future", "a block's time is not far ahead of the voter's clock", CORE,
+           (VOTE, "bool early = header->timestamp_ms > self->wall_ms + self->genesis->parameters.block_future_skew_ms;",
+            "bool early = false;")),
+    mutant("tx-list-not-compared", "a proposal's transaction ids are those of its tx_root", CORE,
+           (VOTE, " || !tx_list_valid(proposal)) {", ") {")),
+    mutant("vote-signature-not-verified", "a vote is signed by its sender", CORE,
+           (VOTE, "if (!certificate_vote_valid(self, event->sender, vote->view, vote->height, &vote->block_id, &vote->signature)) {",
+            "if (!certificate_vote_valid(self, event->sender, vote->view, vote->height, &vote->block_id, &vote->signature) &&\n"
+            "        vote->height == 0) {"),
+           (CERTIFICATE, """    if (!verify(self, validator, signature, span_of(message, sizeof message)))
+        return false;
+    if (vote""", "    if (vote")),
+
+    # Certificates.
+    mutant("certificate-form-not-checked", "a certificate's signers are a quorum, distinct and known", CORE,
+           (CERTIFICATE, """    if (qc_check_form(qc, self->genesis) != 0)
+        return false;
+    if (qc->view == 0) {""", "    if (qc->view == 0) {")),
+    mutant("genesis-certificate-of-any-block", "the certificate without signers is the genesis block's alone", CORE,
+           (CERTIFICATE, "return root->header.height != 0 || hash_equal(&qc->block_id, &root->id);", "return root != NULL;")),
+    mutant("known-signature-not-compared", "a signature counts as verified only if it is the very one", CORE,
+           (CERTIFICATE, "if (same && signature_equal(&vote->signature, signature))", "if (same)")),
+    mutant("tc-form-not-checked", "a TC's signers are a quorum, distinct and known, its certificate the greatest named", CORE,
+           (CERTIFICATE, "if (tc_check_form(tc, self->genesis) != 0 || !certificate_qc_valid",
+            "if (!certificate_qc_valid")),
+    mutant("tc-certificate-not-verified", "the certificate in a TC is verified", CORE,
+           (CERTIFICATE, "if (tc_check_form(tc, self->genesis) != 0 || !certificate_qc_valid(self, &tc->high_qc))",
+            "if (tc_check_form(tc, self->genesis) != 0)")),
+    mutant("timeout-signature-not-verified", "a timeout's signature is verified, alone and inside a TC", CORE,
+           (CERTIFICATE, """    return verify(self, validator, signature, span_of(message, sizeof message));""", "    return true;")),
+    mutant("new-view-not-verified", "a TC that is broadcast is verified", CORE,
+           (CONSENSUS, "else if (certificate_tc_valid(self, event->u.new_view))", "else if (event->u.new_view->view > 0)")),
+    mutant("votes-for-another-block-counted", "a certificate counts votes for one block", CORE,
+           (TALLY, "if (!vote->known || vote->height != height || !hash_equal(&vote->block_id, block_id))",
+            "if (!vote->known || vote->height != height)")),
+    mutant("votes-for-another-height-counted", "a certificate counts votes for one height", CORE,
+           (TALLY, "if (!vote->known || vote->height != height || !hash_equal(&vote->block_id, block_id))",
+            "if (!vote->known || !hash_equal(&vote->block_id, block_id))")),
+    mutant("qc-formed-below-quorum", "a certificate is formed from a quorum of votes", CORE,
+           (CERTIFICATE, "!tally_qc(self->tally, slot, height, block_id, self->quorum, &qc))",
+            "!tally_qc(self->tally, slot, height, block_id, self->quorum - 1, &qc))"),
+           (CERTIFICATE, "    assert(qc_check_form(&qc, self->genesis) == 0);\n", "")),
+    mutant("tc-formed-below-quorum", "a TC is formed from a quorum of timeouts", CORE,
+           (CERTIFICATE, "!tally_tc(self->tally, slot, self->quorum, &tc))",
+            "!tally_tc(self->tally, slot, self->quorum - 1, &tc))"),
+           (CERTIFICATE, "    assert(tc_check_form(&tc, self->genesis) == 0);\n", "")),
+    mutant("lock-goes-back", "the lock is the highest certificate seen", CORE,
+           (CERTIFICATE, """    if (qc->view > self->voting.high_qc.view) {
+        self->voting.high_qc = *qc;""", """    if (qc->view != self->voting.high_qc.view) {
+        self->voting.high_qc = *qc;""")),
+
+    # After a restart.
+    mutant("lock-forgotten-at-restart", "the lock outlives a restart", CORE,
+           (CONSENSUS, "        self->voting = *config->voting;\n",
+            """        self->voting = *config->voting;
+        self->voting.high_qc.block_id = config->root_id;
+        self->voting.high_qc.view = config->root.view;
+        self->voting.high_qc.height = config->root.height;
+        self->voting.high_qc.signature_count = 0;
+""")),
+    mutant("vote-forgotten-at-restart", "last_voted_view outlives a restart", CORE,
+           (CONSENSUS, "        self->voting = *config->voting;\n",
+            """        self->voting = *config->voting;
+        self->voting.last_voted_view = self->voting.high_qc.view;
+        self->voting.has_vote = false;
+""")),
+
+    # Final.
+    mutant("commit-without-consecutive-views", "a block is final when its certified child is of the very next view", CORE,
+           (COMMIT, """    if (parent->header.view + 1 != block->header.view)
+        return;
+""", "")),
+    mutant("commit-without-certificate", "a block is final when its child has a certificate, not when it is proposed", CORE,
+           (COMMIT, "if (!block->has_qc || !parent || !parent->parent)", "if (!parent || !parent->parent)"),
+           (VOTE, """    if (block->has_qc)
+        commit_consider(self, block);
+    certificate_form_qc""", """    commit_consider(self, block);
+    certificate_form_qc""")),
+    mutant("commit-order-reversed", "final blocks are handed out in height order", CORE,
+           (COMMIT, "    size_t delivered = 0;\n",
+            """    size_t delivered = 0;
+    for (size_t i = 0; i + 2 < count - i; i++) {
+        struct block *other = self->path[i];
+        self->path[i] = self->path[count - 2 - i];
+        self->path[count - 2 - i] = other;
+    }
+""")),
+    mutant("commit-before-executed", "a final block is handed out after it was executed here", CORE,
+           (COMMIT, "if (block->state != BLOCK_VALID || !emit(self, delivered, count))", "if (!emit(self, delivered, count))")),
+
+    # Timeouts.
+    mutant("timeout-below-last-voted-view", "no timeout is signed for a view below last_voted_view", CORE,
+           (PACEMAKER, """    if (self->view < voting->last_voted_view)
+        return;
+""", "")),
+    mutant("vote-after-timeout", "after a timeout there is no vote in that view", CORE,
+           (PACEMAKER, "    voting->last_voted_view = self->view;\n",
+            "    if (voting->last_voted_view + 1 < self->view)\n        voting->last_voted_view = self->view - 1;\n")),
+    mutant("timeout-before-persist", "a timeout leaves after it is on disk", CORE,
+           (PACEMAKER, "    consensus_persist(self, NULL);\n", ""),
+           (PACEMAKER, "    self->counters.timeouts_sent++;\n",
+            "    self->counters.timeouts_sent++;\n    consensus_persist(self, NULL);\n")),
+    mutant("one-liar-turns-views", "a validator joins a timeout only when N - quorum + 1 others time out", CORE,
+           (PACEMAKER, "uint32_t join_count = self->genesis->validator_count - self->quorum + 1;",
+            "uint32_t join_count = 1;")),
+    mutant("timeout-certificate-not-verified", "the certificate of a timeout is verified", CORE,
+           (PACEMAKER, " ||\n        !certificate_qc_valid(self, timeout->high_qc)) {", ") {")),
+    mutant("timeout-certificate-of-its-own-view", "the certificate of a timeout is of a lower view", CORE,
+           (PACEMAKER, "    if (qc_view >= timeout->view ||\n", "    if (\n")),
+    mutant("heartbeat-certificate-not-verified", "the certificate of a heartbeat is verified", CORE,
+           (PACEMAKER, """        if (!certificate_qc_valid(self, heartbeat->high_qc)) {
+            self->counters.dropped_bad++;
+            return;
+        }
+""", "")),
+    mutant("heartbeat-tc-not-verified", "the TC of a heartbeat is verified", CORE,
+           (PACEMAKER, """        if (!certificate_tc_valid(self, tc)) {
+            self->counters.dropped_bad++;
+            return;
+        }
+""", "")),
+
+    # Proposals.
+    mutant("proposal-before-persist", "a proposal leaves after its own vote is on disk", CORE,
+           (PROPOSE, """    if (!vote_cast(self, block))
+        return;
+    send_proposal(self, block);""", """    self->voting.vote_signature = (struct signature){0};
+    send_proposal(self, block);
+    if (!vote_cast(self, block))
+        return;""")),
+    mutant("proposal-on-an-older-certificate", "a leader proposes on its highest certificate", CORE,
+           (PROPOSE, """header->justify_view == self->voting.high_qc.view &&
+           hash_equal(&header->parent_id, &self->voting.high_qc.block_id) &&
+           header->justify_signers == qc_signers(&self->voting.high_qc) &&""", "true &&")),
+    mutant("proposal-without-its-tc", "a proposal on a certificate that is not of the view before carries the TC", CORE,
+           (PROPOSE, "if (block->header.justify_view + 1 != block->header.view) {",
+            "if (block->header.justify_view + 1 != block->header.view && self->voting.has_tc && false) {")),
+
+    # Blocks that are fetched.
+    mutant("sync-certificate-not-verified", "a fetched block's certificate is verified by the core as well", CORE,
+           (CATCHUP, "if (!own_certificate || !certificate_qc_valid(self, each->qc)) {", "if (!own_certificate) {")),
+    mutant("sync-certificate-of-another-block", "a fetched block's certificate is its own", CORE,
+           (CATCHUP, " &&\n                               each->qc->height == each->header.height && hash_equal(&each->qc->block_id, &id);",
+            " && !hash_is_zero(&id);")),
+    mutant("sync-parent-not-justified", "a fetched block's justify_view is its parent's view", CORE,
+           (CATCHUP, "parent->header.height + 1 == header->height && parent->header.view == header->justify_view &&",
+            "parent->header.height + 1 == header->height &&")),
+    mutant("sync-tx-list-not-compared", "a fetched block's transactions are those of its tx_root", CORE,
+           (CATCHUP, "parent->header.view < header->view && tx_list_matches(certified);", "parent->header.view < header->view;")),
+    mutant("sync-answer-of-a-stranger", "only the validator that was asked is heard", CORE,
+           (CATCHUP, "if (event->sender != self->sync_peer || self->sync_attempts == 0)", "if (self->sync_attempts == 0)")),
+
+    # Around the core.
+    mutant("executor-refusal-not-told", "what executord refuses is refused", "consensusd_daemon",
+           (STAGES, """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
+        return VERDICT_REFUSED;""", """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
+        return VERDICT_OK;""")),
+]
