@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "common/base/err.h"
+#include "common/edge/pb.h"
 #include "proto/admission.pb-c.h"
-#include "services/mempoold/frame.h"
 
 typedef Cybermesh__Admission__V1__AdmissionFrame Frame;
 
@@ -25,7 +25,7 @@ static int decode_submit(struct admission_codec_frame *out, const Cybermesh__Adm
         return ERR_MALFORMED;
     if (submit->n_bodies > MEMPOOL_SUBMIT_COUNT_MAX)
         return ERR_TOO_LARGE;
-    int rc = frame_spans(submit->bodies, submit->n_bodies, &out->bodies);
+    int rc = pb_spans(submit->bodies, submit->n_bodies, &out->bodies);
     if (rc < 0)
         return rc;
     out->event.kind = MEMPOOL_SUBMIT;
@@ -105,7 +105,7 @@ int admission_codec_encode_verdicts(const struct mempool_verdicts *verdicts, uin
     frame.version = ADMISSION_CODEC_VERSION;
     frame.body_case = CYBERMESH__ADMISSION__V1__ADMISSION_FRAME__BODY_VERDICTS;
     frame.verdicts = &body;
-    int rc = frame_pack(&frame.base, out, size);
+    int rc = pb_pack(&frame.base, out, size);
     free(values);
     return rc;
 }
@@ -117,7 +117,7 @@ int admission_codec_encode_rejected(const struct rejections_notice *rejected, ui
     Cybermesh__Admission__V1__RejectedTx *pointers[REJECTIONS_NOTICE_MAX];
     for (size_t i = 0; i < rejected->tx_count; i++) {
         txs[i] = (Cybermesh__Admission__V1__RejectedTx)CYBERMESH__ADMISSION__V1__REJECTED_TX__INIT;
-        txs[i].tx_id = frame_bytes(span_of(rejected->txs[i].id.bytes, HASH_BYTES));
+        txs[i].tx_id = pb_bytes(span_of(rejected->txs[i].id.bytes, HASH_BYTES));
         txs[i].reason = rejected->txs[i].reason;
         pointers[i] = &txs[i];
     }
@@ -129,5 +129,5 @@ int admission_codec_encode_rejected(const struct rejections_notice *rejected, ui
     frame.version = ADMISSION_CODEC_VERSION;
     frame.body_case = CYBERMESH__ADMISSION__V1__ADMISSION_FRAME__BODY_REJECTED;
     frame.rejected = &body;
-    return frame_pack(&frame.base, out, size);
+    return pb_pack(&frame.base, out, size);
 }

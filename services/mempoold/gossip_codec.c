@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "common/base/err.h"
+#include "common/edge/pb.h"
 #include "proto/gossip.pb-c.h"
-#include "services/mempoold/frame.h"
 
 typedef Cybermesh__Gossip__V1__GossipFrame Frame;
 
@@ -17,7 +17,7 @@ static int decode_fetch(struct gossip_codec_frame *out, const Cybermesh__Gossip_
 {
     if (fetch->n_tx_ids > MEMPOOL_FETCH_COUNT_MAX)
         return ERR_TOO_LARGE;
-    int rc = frame_hashes(fetch->tx_ids, fetch->n_tx_ids, &out->hashes);
+    int rc = pb_hashes(fetch->tx_ids, fetch->n_tx_ids, &out->hashes);
     if (rc < 0)
         return rc;
     out->event.kind = MEMPOOL_FETCH;
@@ -34,7 +34,7 @@ static int decode_bodies(struct gossip_codec_frame *out, const Cybermesh__Gossip
         if (bodies->bodies[i].len == 0 || bodies->bodies[i].len > TX_BODY_BYTES_MAX)
             return ERR_MALFORMED;
     }
-    int rc = frame_spans(bodies->bodies, bodies->n_bodies, &out->bodies);
+    int rc = pb_spans(bodies->bodies, bodies->n_bodies, &out->bodies);
     if (rc < 0)
         return rc;
     out->event.kind = MEMPOOL_BODIES;
@@ -90,14 +90,14 @@ int gossip_codec_encode_fetch(const struct mempool_question *fetch, uint8_t **ou
     Cybermesh__Gossip__V1__Fetch body = CYBERMESH__GOSSIP__V1__FETCH__INIT;
     body.request = fetch->request;
     body.n_tx_ids = fetch->tx_count;
-    int rc = frame_hash_items(fetch->tx_ids, fetch->tx_count, &body.tx_ids);
+    int rc = pb_hash_items(fetch->tx_ids, fetch->tx_count, &body.tx_ids);
     if (rc < 0)
         return rc;
     Frame frame = FRAME_INIT;
     frame.version = GOSSIP_CODEC_VERSION;
     frame.body_case = CYBERMESH__GOSSIP__V1__GOSSIP_FRAME__BODY_FETCH;
     frame.fetch = &body;
-    rc = frame_pack(&frame.base, out, size);
+    rc = pb_pack(&frame.base, out, size);
     free(body.tx_ids);
     return rc;
 }
@@ -107,14 +107,14 @@ int gossip_codec_encode_bodies(const struct mempool_answer *bodies, uint8_t **ou
     Cybermesh__Gossip__V1__Bodies body = CYBERMESH__GOSSIP__V1__BODIES__INIT;
     body.request = bodies->request;
     body.n_bodies = bodies->body_count;
-    int rc = frame_items(bodies->bodies, bodies->body_count, &body.bodies);
+    int rc = pb_items(bodies->bodies, bodies->body_count, &body.bodies);
     if (rc < 0)
         return rc;
     Frame frame = FRAME_INIT;
     frame.version = GOSSIP_CODEC_VERSION;
     frame.body_case = CYBERMESH__GOSSIP__V1__GOSSIP_FRAME__BODY_BODIES;
     frame.bodies = &body;
-    rc = frame_pack(&frame.base, out, size);
+    rc = pb_pack(&frame.base, out, size);
     free(body.bodies);
     return rc;
 }

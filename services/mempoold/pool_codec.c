@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "common/base/err.h"
+#include "common/edge/pb.h"
 #include "proto/pool.pb-c.h"
-#include "services/mempoold/frame.h"
 
 typedef Cybermesh__Pool__V1__PoolFrame Frame;
 
@@ -17,7 +17,7 @@ static int decode_take_batch(struct pool_codec_frame *out, const Cybermesh__Pool
 {
     if (take->n_excluded_block_ids > MEMPOOL_EXCLUDED_COUNT_MAX)
         return ERR_TOO_LARGE;
-    int rc = frame_hashes(take->excluded_block_ids, take->n_excluded_block_ids, &out->hashes);
+    int rc = pb_hashes(take->excluded_block_ids, take->n_excluded_block_ids, &out->hashes);
     if (rc < 0)
         return rc;
     out->event.kind = MEMPOOL_TAKE_BATCH;
@@ -41,10 +41,10 @@ static int decode_resolve(struct pool_codec_frame *out, const Cybermesh__Pool__V
         .proposer = resolve->proposer,
         .own_block = resolve->own_block,
     };
-    int rc = frame_hash(&resolve->block_id, &out->event.resolve.block_id);
+    int rc = pb_hash(&resolve->block_id, &out->event.resolve.block_id);
     if (rc < 0)
         return rc;
-    rc = frame_hashes(resolve->tx_ids, resolve->n_tx_ids, &out->hashes);
+    rc = pb_hashes(resolve->tx_ids, resolve->n_tx_ids, &out->hashes);
     out->event.resolve.tx_ids = out->hashes;
     return rc;
 }
@@ -53,10 +53,10 @@ static int decode_finalized(struct pool_codec_frame *out, const Cybermesh__Pool_
 {
     out->event.kind = MEMPOOL_FINALIZED;
     out->event.finalized = (struct mempool_finalized){.tx_count = finalized->n_tx_ids};
-    int rc = frame_hash(&finalized->block_id, &out->event.finalized.block_id);
+    int rc = pb_hash(&finalized->block_id, &out->event.finalized.block_id);
     if (rc < 0)
         return rc;
-    rc = frame_hashes(finalized->tx_ids, finalized->n_tx_ids, &out->hashes);
+    rc = pb_hashes(finalized->tx_ids, finalized->n_tx_ids, &out->hashes);
     out->event.finalized.tx_ids = out->hashes;
     return rc;
 }
@@ -69,7 +69,7 @@ static int decode_dropped(struct pool_codec_frame *out, const Cybermesh__Pool__V
     if (!out->dropped)
         return -ENOMEM;
     for (size_t i = 0; i < dropped->n_txs; i++) {
-        int rc = frame_hash(&dropped->txs[i]->tx_id, &out->dropped[i].id);
+        int rc = pb_hash(&dropped->txs[i]->tx_id, &out->dropped[i].id);
         if (rc < 0)
             return rc;
         if (dropped->txs[i]->reason >= REASON_COUNT)
@@ -143,7 +143,7 @@ int pool_codec_encode_pending(const struct mempool_pending *pending, uint8_t **o
     frame.version = POOL_CODEC_VERSION;
     frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_PENDING;
     frame.pending = &body;
-    return frame_pack(&frame.base, out, size);
+    return pb_pack(&frame.base, out, size);
 }
 
 int pool_codec_encode_batch(const struct mempool_answer *batch, uint8_t **out, size_t *size)
@@ -151,14 +151,14 @@ int pool_codec_encode_batch(const struct mempool_answer *batch, uint8_t **out, s
     Cybermesh__Pool__V1__Batch body = CYBERMESH__POOL__V1__BATCH__INIT;
     body.request = batch->request;
     body.n_bodies = batch->body_count;
-    int rc = frame_items(batch->bodies, batch->body_count, &body.bodies);
+    int rc = pb_items(batch->bodies, batch->body_count, &body.bodies);
     if (rc < 0)
         return rc;
     Frame frame = FRAME_INIT;
     frame.version = POOL_CODEC_VERSION;
     frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_BATCH;
     frame.batch = &body;
-    rc = frame_pack(&frame.base, out, size);
+    rc = pb_pack(&frame.base, out, size);
     free(body.bodies);
     return rc;
 }
@@ -167,16 +167,16 @@ int pool_codec_encode_resolved(const struct mempool_answer *resolved, uint8_t **
 {
     Cybermesh__Pool__V1__Resolved body = CYBERMESH__POOL__V1__RESOLVED__INIT;
     body.request = resolved->request;
-    body.block_id = frame_bytes(span_of(resolved->block_id.bytes, HASH_BYTES));
+    body.block_id = pb_bytes(span_of(resolved->block_id.bytes, HASH_BYTES));
     body.n_bodies = resolved->body_count;
-    int rc = frame_items(resolved->bodies, resolved->body_count, &body.bodies);
+    int rc = pb_items(resolved->bodies, resolved->body_count, &body.bodies);
     if (rc < 0)
         return rc;
     Frame frame = FRAME_INIT;
     frame.version = POOL_CODEC_VERSION;
     frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_RESOLVED;
     frame.resolved = &body;
-    rc = frame_pack(&frame.base, out, size);
+    rc = pb_pack(&frame.base, out, size);
     free(body.bodies);
     return rc;
 }

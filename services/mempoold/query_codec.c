@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/edge/pb.h"
 #include "proto/query.pb-c.h"
-#include "services/mempoold/frame.h"
 
 typedef Cybermesh__Query__V1__QueryFrame Frame;
 typedef Cybermesh__Query__V1__StatusItem Item;
@@ -57,5 +57,5 @@ int query_codec_encode_status(uint64_t request, const struct query_codec_item *i
     frame.version = QUERY_CODEC_VERSION;
     frame.body_case = CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATUS;
     frame.status = &body;
-    return frame_pack(&frame.base, out, size);
+    return pb_pack(&frame.base, out, size);
 }

@@ -1,5 +1,5 @@
-/* frame.c - arrays of bytes, copied as pointers and lengths. */
-#include "services/mempoold/frame.h"
+/* pb.c - arrays of bytes, copied as pointers and lengths. */
+#include "common/edge/pb.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,14 +7,14 @@
 
 #include "common/base/err.h"
 
-ProtobufCBinaryData frame_bytes(struct span bytes)
+ProtobufCBinaryData pb_bytes(struct span bytes)
 {
     ProtobufCBinaryData item = {.len = bytes.size};
     memcpy(&item.data, &bytes.data, sizeof item.data); /* drops the const that protobuf-c has no word for */
     return item;
 }
 
-int frame_spans(const ProtobufCBinaryData *items, size_t count, struct span **out)
+int pb_spans(const ProtobufCBinaryData *items, size_t count, struct span **out)
 {
     *out = NULL;
     if (count == 0)
@@ -28,7 +28,7 @@ int frame_spans(const ProtobufCBinaryData *items, size_t count, struct span **ou
     return 0;
 }
 
-int frame_items(const struct span *spans, size_t count, ProtobufCBinaryData **out)
+int pb_items(const struct span *spans, size_t count, ProtobufCBinaryData **out)
 {
     *out = NULL;
     if (count == 0)
@@ -37,12 +37,12 @@ int frame_items(const struct span *spans, size_t count, ProtobufCBinaryData **ou
     if (!items)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
-        items[i] = frame_bytes(spans[i]);
+        items[i] = pb_bytes(spans[i]);
     *out = items;
     return 0;
 }
 
-int frame_hash_items(const struct hash *hashes, size_t count, ProtobufCBinaryData **out)
+int pb_hash_items(const struct hash *hashes, size_t count, ProtobufCBinaryData **out)
 {
     *out = NULL;
     if (count == 0)
@@ -51,12 +51,12 @@ int frame_hash_items(const struct hash *hashes, size_t count, ProtobufCBinaryDat
     if (!items)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
-        items[i] = frame_bytes(span_of(hashes[i].bytes, HASH_BYTES));
+        items[i] = pb_bytes(span_of(hashes[i].bytes, HASH_BYTES));
     *out = items;
     return 0;
 }
 
-int frame_hash(const ProtobufCBinaryData *item, struct hash *out)
+int pb_hash(const ProtobufCBinaryData *item, struct hash *out)
 {
     if (item->len != HASH_BYTES)
         return ERR_MALFORMED;
@@ -64,7 +64,7 @@ int frame_hash(const ProtobufCBinaryData *item, struct hash *out)
     return 0;
 }
 
-int frame_hashes(const ProtobufCBinaryData *items, size_t count, struct hash **out)
+int pb_hashes(const ProtobufCBinaryData *items, size_t count, struct hash **out)
 {
     *out = NULL;
     if (count == 0)
@@ -73,7 +73,7 @@ int frame_hashes(const ProtobufCBinaryData *items, size_t count, struct hash **o
     if (!hashes)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        if (frame_hash(&items[i], &hashes[i]) < 0) {
+        if (pb_hash(&items[i], &hashes[i]) < 0) {
             free(hashes);
             return ERR_MALFORMED;
         }
@@ -82,7 +82,7 @@ int frame_hashes(const ProtobufCBinaryData *items, size_t count, struct hash **o
     return 0;
 }
 
-int frame_pack(const ProtobufCMessage *message, uint8_t **out, size_t *size)
+int pb_pack(const ProtobufCMessage *message, uint8_t **out, size_t *size)
 {
     size_t packed_size = protobuf_c_message_get_packed_size(message);
     uint8_t *packed = malloc(packed_size ? packed_size : 1);
