@@ -1,5 +1,5 @@
-/* cert.h - votes, timeouts, certificates and commit proofs: signed bytes and verification (docs/protocol.md, "Votes,
- * certificates, proofs").
+/* cert.h - votes, timeouts, certificates and commit proofs: signed bytes and verification (docs/protocol.md, "What
+ * validators sign" and "Commit proof").
  *
  * Pure. Certificates are values of bounded size.
  */

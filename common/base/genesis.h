@@ -1,4 +1,4 @@
-/* genesis.h - the genesis file as values (docs/protocol.md, "Identities and genesis"). Pure. */
+/* genesis.h - the genesis file as values (docs/protocol.md, "Genesis and chain id"). Pure. */
 #pragma once
 
 #include <stdbool.h>

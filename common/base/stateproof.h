@@ -1,4 +1,4 @@
-/* stateproof.h - hashes and proofs of the state tree, a compact sparse Merkle tree (docs/protocol.md, "State tree").
+/* stateproof.h - hashes and proofs of the state tree, a compact sparse Merkle tree (docs/protocol.md, "Trees").
  *
  * Pure.
  */

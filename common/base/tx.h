@@ -1,4 +1,4 @@
-/* tx.h - the transaction envelope (docs/protocol.md, "Canonical form").
+/* tx.h - the transaction envelope (docs/protocol.md, "Canonical form, body, transaction id").
  *
  * A transaction's body is: u8 kind || canonical form with the signature. Its id is H("cybermesh/tx/v1\0" || body), so a
  * body vouches for its own id. The canonical form is, for each field in number order, present or not:

@@ -153,7 +153,7 @@ static uint32_t array_type(enum pg_type element)
     case PG_INT8:
         return 1016;
     }
-    assert(!"type of an array");
+    assert(false && "type of an array");
     return 0;
 }
 

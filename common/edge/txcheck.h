@@ -1,4 +1,5 @@
-/* txcheck.h - all checks of a transaction in their order, the first failure wins (docs/protocol.md, "Checks").
+/* txcheck.h - all checks of a transaction in their order, the first failure wins (docs/protocol.md, "Checks and
+ * reasons").
  *
  * Parse and limits, producer, signature, content hash, content rules, timestamp, custody. What needs the ledger's state
  * (nonce, id, block time) is executord's.

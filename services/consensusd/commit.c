@@ -42,7 +42,7 @@ static size_t proof_end(const struct consensus *self, size_t first, size_t count
         if (self->path[i]->header.view + 1 == self->path[i + 1]->header.view && self->path[i + 1]->has_qc)
             return i + 1;
     }
-    assert(!"a final block has a proof");
+    assert(false && "a final block has a proof");
     return count - 1;
 }
 

@@ -1,7 +1,7 @@
 /* consensus.h - one validator's part in the agreement: two-chain Jolteon as a pure function of events.
  *
  * consensus_step() takes what happened (a message, a finished execution, the passing of time) and gives what to do, in
- * order: write this down, then send that. The rules are those of docs/protocol.md, "Consensus".
+ * order: write this down, then send that. docs/consensus.md has the rules.
  *
  * Pure: no sockets, clock, disk or log; libsodium's signatures only.
  * Ownership: event memory stays with the caller; what effects point to is valid until the next call of any function.

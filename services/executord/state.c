@@ -1,6 +1,6 @@
 /* state.c - the versioned state tree.
  *
- * The shape is the protocol's (docs/protocol.md, "State tree"): a subtree without leaves is nothing, with one leaf it
+ * The shape is the protocol's (docs/protocol.md, "Trees"): a subtree without leaves is nothing, with one leaf it
  * is that leaf, with more it is a node over the next bit of the key hash, even when all are on one side. So a set of
  * keys has one shape only and the root hash depends on nothing else.
  *
