@@ -75,6 +75,11 @@ int consensus_new(struct consensus **out, const struct consensus_config *config)
     root->schedule = config->root_schedule;
     if (config->root.height == 0)
         schedule_genesis(&root->schedule, genesis);
+    /* A block may be built on the root before anybody shows the root's certificate again. */
+    if (config->voting && hash_equal(&config->voting->high_qc.block_id, &config->root_id)) {
+        root->has_qc = true;
+        root->qc = config->voting->high_qc;
+    }
     rc = tally_new(&self->tally, genesis->validator_count);
     if (rc < 0)
         return rc;

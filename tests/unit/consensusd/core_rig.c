@@ -19,6 +19,22 @@ static void sort_by_id(struct rig *self)
     }
 }
 
+static void start_core(struct rig *self, const struct consensus_voting *voting)
+{
+    struct consensus_config config = {.genesis = &self->genesis,
+                                      .self = self->self,
+                                      .key = self->keys[self->self],
+                                      .block_min_interval_ms = RIG_MIN_INTERVAL_MS,
+                                      .block_target_txs = RIG_TARGET_TXS,
+                                      .seed = 42,
+                                      .root = self->root.header,
+                                      .root_id = self->root.id,
+                                      .voting = voting,
+                                      .now_ms = self->now_ms};
+    schedule_genesis(&config.root_schedule, &self->genesis);
+    assert_int_equal(consensus_new(&self->core, &config), 0);
+}
+
 void rig_start(struct rig *self, uint64_t self_leads, const struct consensus_voting *voting)
 {
     memset(self, 0, sizeof *self);
@@ -40,17 +56,14 @@ void rig_start(struct rig *self, uint64_t self_leads, const struct consensus_vot
     self->self = rig_leader(self, self_leads);
     self->now_ms = 5000;
     self->wall_ms = start_wall_ms;
-    struct consensus_config config = {.genesis = &self->genesis,
-                                      .self = self->self,
-                                      .key = self->keys[self->self],
-                                      .block_min_interval_ms = 20,
-                                      .block_target_txs = 500,
-                                      .seed = 42,
-                                      .root = self->root.header,
-                                      .root_id = self->root.id,
-                                      .voting = voting,
-                                      .now_ms = self->now_ms};
-    assert_int_equal(consensus_new(&self->core, &config), 0);
+    start_core(self, voting);
+}
+
+void rig_restart(struct rig *self, const struct rig_block *root, const struct consensus_voting *voting)
+{
+    consensus_destroy(&self->core);
+    self->root = *root;
+    start_core(self, voting);
 }
 
 void rig_stop(struct rig *self)

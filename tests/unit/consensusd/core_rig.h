@@ -13,6 +13,7 @@
 #include "services/consensusd/consensus.h"
 
 enum { RIG_VALIDATORS = 5, RIG_QUORUM = 4, RIG_TXS_MAX = 8, RIG_ALL = (1 << RIG_VALIDATORS) - 1 };
+enum { RIG_MIN_INTERVAL_MS = 20, RIG_TARGET_TXS = 500 };
 
 /* A block as its proposer made it. */
 struct rig_block {
@@ -34,6 +35,8 @@ struct rig {
 
 /* A core for the leader of view self_leads; voting NULL: a new validator. */
 void rig_start(struct rig *self, uint64_t self_leads, const struct consensus_voting *voting);
+/* The same validator once more, whose last committed block is root. */
+void rig_restart(struct rig *self, const struct rig_block *root, const struct consensus_voting *voting);
 void rig_stop(struct rig *self);
 
 /* The leader of a view of the first epoch. */
