@@ -237,6 +237,142 @@ static void a_heartbeat_tells_the_highest_certificates(void **state)
                      0);
 }
 
+/* A TC turns the view and keeps the back-off; a certificate ends it. Each view's clock starts anew. */
+static void the_back_off_lasts_until_a_view_ends_with_a_certificate(void **state)
+{
+    (void)state;
+    make_work();
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_tick(&rig, INITIAL_MS);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    rig_tick(&rig, INITIAL_MS / 2);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SEND_TIMEOUT, 0)->u.timeout.view, 2);
+    struct rig_block second = rig_block(&rig, &rig.root, &genesis, 2, 1);
+    struct qc qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_accept(&rig, &second, &genesis, &tc);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    rig_tick(&rig, INITIAL_MS - 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SEND_TIMEOUT, 0)->u.timeout.view, 3);
+}
+
+/* Eight views of 400 ms: the mean 400, the deviation from 200 down by a quarter with each; T = mean + 4 x deviation. */
+static void the_timer_is_the_mean_and_four_deviations(void **state)
+{
+    (void)state;
+    struct qc qc = rig_genesis_qc(&rig);
+    struct rig_block parent = rig.root;
+    uint64_t deviation_us = 0;
+    for (uint64_t view = 1; view <= 8; view++) {
+        assert_int_equal(rig_status(&rig).view_timeout_ms, INITIAL_MS);
+        struct rig_block block = rig_block(&rig, &parent, &qc, view, 1);
+        if (rig_leader(&rig, view) == rig.self)
+            rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_TICK}); /* the block before is work enough */
+        else
+            rig_propose(&rig, &block, &qc, NULL);
+        rig_tick(&rig, 400);
+        qc = rig_qc(&rig, &block, rig_others(&rig));
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+        parent = block;
+        deviation_us = view == 1 ? 200000 : 3 * deviation_us / 4;
+    }
+    assert_int_equal(rig_status(&rig).view_timeout_ms, (400000 + 4 * deviation_us + 999) / 1000);
+}
+
+static void slow_views_make_the_timer_no_longer_than_the_most(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    rig.genesis.parameters.view_timeout_max_ms = 1500;
+    struct qc qc = rig_genesis_qc(&rig);
+    struct rig_block parent = rig.root;
+    for (uint64_t view = 1; view <= 8; view++) {
+        struct rig_block block = rig_block(&rig, &parent, &qc, view, 1);
+        if (rig_leader(&rig, view) != rig.self)
+            rig_propose(&rig, &block, &qc, NULL);
+        rig_tick(&rig, 900);
+        qc = rig_qc(&rig, &block, rig_others(&rig));
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+        parent = block;
+    }
+    rig_tick(&rig, 0);
+    assert_int_equal(rig_status(&rig).view_timeout_ms, 1141);
+    for (uint64_t view = 9; view <= 12; view++) {
+        struct rig_block block = rig_block(&rig, &parent, &qc, view, 1);
+        rig_tick(&rig, 5000);
+        qc = rig_qc(&rig, &block, rig_others(&rig));
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+        parent = block;
+    }
+    assert_int_equal(rig_status(&rig).view_timeout_ms, 1500);
+}
+
+/* The longest waiting transaction has waited T: the executor is asked about the block that a leader would build on. */
+static void the_executor_is_asked_about_the_highest_certificates_block_and_again(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 1, INITIAL_MS - 100);
+    rig_tick(&rig, 99);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    rig_tick(&rig, 1);
+    const struct consensus_effect *asked = rig_effect(&rig, CONSENSUS_RECHECK, 0);
+    assert_memory_equal(&asked->u.recheck.parent_id, &rig.root.id, HASH_BYTES);
+    assert_int_equal(asked->u.recheck.timestamp_ms, rig.wall_ms);
+    rig_tick(&rig, 999);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 1);
+}
+
+static void an_emptied_pool_is_no_work(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 1, INITIAL_MS);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED, .u.rechecked = {.live_count = 1}});
+    rig_tick(&rig, INITIAL_MS - 1);
+    rig_pool(&rig, 0, 0);
+    rig_tick(&rig, 10 * INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+}
+
+static void a_timeout_counts_for_its_signer_only(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_timeout(&rig, rig_leader(&rig, 1), 1, &genesis);
+    struct tc one = rig_tc(&rig, 1, 1u << rig_leader(&rig, 1), &genesis);
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_TIMEOUT,
+                       .sender = rig_leader(&rig, 2),
+                       .u.timeout = {.view = 1, .high_qc = &genesis, .signature = one.signatures[0].signature}});
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+}
+
+static void heartbeats_come_twice_a_second_and_a_forged_one_is_dropped(void **state)
+{
+    (void)state;
+    rig_tick(&rig, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_HEARTBEAT), 1);
+    rig_tick(&rig, CONSENSUS_HEARTBEAT_MS - 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_HEARTBEAT), 0);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_HEARTBEAT), 1);
+    assert_null(rig_effect(&rig, CONSENSUS_SEND_HEARTBEAT, 0)->u.heartbeat.high_tc);
+    struct rig_block first = make_work();
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_HEARTBEAT,
+                                             .sender = rig_leader(&rig, 1),
+                                             .u.heartbeat = {.view = 2, .high_qc = &qc}});
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    assert_int_equal(rig_status(&rig).high_qc_view, 0);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -255,6 +391,13 @@ int main(void)
         STORY(a_waiting_transaction_is_work_only_if_the_executor_would_take_it),
         STORY(the_timer_follows_the_measured_views),
         STORY(a_heartbeat_tells_the_highest_certificates),
+        STORY(the_back_off_lasts_until_a_view_ends_with_a_certificate),
+        STORY(the_timer_is_the_mean_and_four_deviations),
+        STORY(slow_views_make_the_timer_no_longer_than_the_most),
+        STORY(the_executor_is_asked_about_the_highest_certificates_block_and_again),
+        STORY(an_emptied_pool_is_no_work),
+        STORY(a_timeout_counts_for_its_signer_only),
+        STORY(heartbeats_come_twice_a_second_and_a_forged_one_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

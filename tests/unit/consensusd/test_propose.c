@@ -182,6 +182,59 @@ static void what_could_not_be_built_is_tried_again(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
 }
 
+/* The core leads view 3; the block with transactions of view 1 is committed when it gets there. */
+static void commit_one_block(void)
+{
+    rig_stop(&rig);
+    rig_start(&rig, 3, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    rig_accept(&rig, &second, &qc, NULL);
+    qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+}
+
+static void the_next_transactions_wait_for_the_interval(void **state)
+{
+    (void)state;
+    commit_one_block();
+    rig_pool(&rig, RIG_TARGET_TXS - 1, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    assert_int_equal(consensus_deadline_ms(rig.core), rig.now_ms + RIG_MIN_INTERVAL_MS);
+    rig_tick(&rig, RIG_MIN_INTERVAL_MS - 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    rig_tick(&rig, 1);
+    assert_true(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
+}
+
+static void a_full_block_does_not_wait(void **state)
+{
+    (void)state;
+    commit_one_block();
+    rig_pool(&rig, RIG_TARGET_TXS, 0);
+    assert_true(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
+}
+
+static void with_nothing_to_do_no_empty_block_is_proposed(void **state)
+{
+    (void)state;
+    commit_one_block();
+    rig_tick(&rig, 60000);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    /* What waited turned out to be worth nothing: the empty block that was built is thrown away. */
+    rig_pool(&rig, 1, 0);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block empty = rig_block(&rig, &rig.root, &genesis, 3, 0);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILT, .u.built = {.view = 3, .header = empty.header}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 2);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -196,6 +249,9 @@ int main(void)
         STORY(an_uncommitted_block_is_followed_by_an_empty_one),
         STORY(blocks_with_transactions_keep_their_distance),
         STORY(what_could_not_be_built_is_tried_again),
+        STORY(the_next_transactions_wait_for_the_interval),
+        STORY(a_full_block_does_not_wait),
+        STORY(with_nothing_to_do_no_empty_block_is_proposed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
