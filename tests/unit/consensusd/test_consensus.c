@@ -42,11 +42,9 @@ static void only_other_validators_are_heard(void **state)
     (void)state;
     struct qc genesis = rig_genesis_qc(&rig);
     struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
-    uint32_t leader = rig_leader(&rig, 1);
-    rig_propose_by(&rig, RIG_VALIDATORS, leader, &block, &genesis, NULL);
-    rig_propose_by(&rig, rig.self, rig.self, &block, &genesis, NULL);
+    rig_vote(&rig, RIG_VALIDATORS, rig_leader(&rig, 1), &block);
+    rig_vote(&rig, rig.self, rig.self, &block);
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
-    assert_int_equal(rig_status(&rig).blocks_held, 1);
     assert_int_equal(rig_status(&rig).counters.signatures_verified, 0);
 }
 
@@ -116,7 +114,9 @@ static void a_stored_vote_without_its_block_stays_here(void **state)
     struct consensus_voting voting = vote_for(&first);
     struct rig_block root = rig.root;
     rig_restart(&rig, &root, &voting);
-    rig_accept(&rig, &first, &genesis, NULL);
+    rig_propose(&rig, &first, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    rig_checked(&rig, &first, true);
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
 }
 

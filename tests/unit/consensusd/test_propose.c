@@ -62,6 +62,7 @@ static void nobody_proposes_out_of_turn(void **state)
     rig_stop(&rig);
     rig_start(&rig, 2, NULL);
     rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
     rig_tick(&rig, 100);
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
 }
@@ -73,6 +74,7 @@ static void nobody_proposes_where_it_may_have_voted(void **state)
     struct consensus_voting voting = {.last_voted_view = 1, .high_qc = rig_genesis_qc(&rig)};
     rig_start(&rig, 1, &voting);
     rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
     rig_tick(&rig, 100);
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
 }
@@ -182,7 +184,11 @@ static void what_could_not_be_built_is_tried_again(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
 }
 
-/* The core leads view 3; the block with transactions of view 1 is committed when it gets there. */
+/* The core leads view 3; the block with transactions of view 1 is committed when it gets there. The
+ * block that it would build on, and its certificate. */
+static struct rig_block highest;
+static struct qc highest_qc;
+
 static void commit_one_block(void)
 {
     rig_stop(&rig);
@@ -193,8 +199,9 @@ static void commit_one_block(void)
     struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
     struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
     rig_accept(&rig, &second, &qc, NULL);
-    qc = rig_qc(&rig, &second, rig_others(&rig));
-    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    highest = second;
+    highest_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &highest_qc, NULL);
     assert_int_equal(rig_status(&rig).committed_height, 1);
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
 }
@@ -228,9 +235,7 @@ static void with_nothing_to_do_no_empty_block_is_proposed(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
     /* What waited turned out to be worth nothing: the empty block that was built is thrown away. */
     rig_pool(&rig, 1, 0);
-    struct qc genesis = rig_genesis_qc(&rig);
-    struct rig_block empty = rig_block(&rig, &rig.root, &genesis, 3, 0);
-    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILT, .u.built = {.view = 3, .header = empty.header}});
+    build(&highest, &highest_qc, 3, 0);
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 0);
     assert_int_equal(rig_status(&rig).last_voted_view, 2);
 }
