@@ -178,6 +178,9 @@ static int verify_state(struct subject *subject)
     const char *key = json_string_value(json_object_get(subject->proof, "key"));
     if (!key || (subject->expected_key && strcmp(key, subject->expected_key) != 0))
         return bad(subject, "the proof is about another key than was asked for");
+    uint64_t height = 0;
+    if (!get_u64(&height, subject->proof, "height") || height != header.height)
+        return bad(subject, "height is not the block's");
     struct stateproof *proof = calloc(1, sizeof *proof);
     if (!proof)
         return ctl_fail(CTL_ERROR, "out of memory");
