@@ -3,6 +3,10 @@
  * A validator is behind while the block of its highest certificate is not here, or is here and not executed for long.
  * It asks the validator that showed the certificate, then another at each retry, 200 ms x 2^k. What comes is a run of
  * certified blocks; each certificate is verified and the ordinary commit rule decides: nobody's word is taken.
+ *
+ * Where answers take long, k stays where one came in time, and falls while they come early: who began at 200 ms after
+ * every answer would drop each later one for being late. What an answer brought is not asked for again, unless the next
+ * one does not fit it (it may be of another fork).
  */
 #include "services/consensusd/consensus_state.h"
 
@@ -46,6 +50,23 @@ static void next_peer(struct consensus *self)
     self->sync_peer = (self->self + step) % count;
 }
 
+static uint64_t retry_ms(uint32_t attempts)
+{
+    return (uint64_t)CONSENSUS_SYNC_RETRY_MS << (attempts < ATTEMPTS_SHIFT_MAX ? attempts : ATTEMPTS_SHIFT_MAX);
+}
+
+/* So that the next question has the patience of the one that was answered now, or half of it when the answer came
+ * within a quarter of it. */
+static uint32_t attempts_after_answer(const struct consensus *self)
+{
+    uint32_t last = self->sync_attempts - 1;
+    if (last > ATTEMPTS_SHIFT_MAX)
+        last = ATTEMPTS_SHIFT_MAX;
+    uint64_t left_ms = self->sync_retry_ms > self->now_ms ? self->sync_retry_ms - self->now_ms : 0;
+    bool early = left_ms > retry_ms(last) / 4 * 3;
+    return early && last > 0 ? last - 1 : last;
+}
+
 static void request(struct consensus *self)
 {
     if (self->sync_peer == self->self)
@@ -60,8 +81,7 @@ static void request(struct consensus *self)
         self->sync_height = above_root;
     effect->u.sync.peer = self->sync_peer;
     effect->u.sync.height_first = self->sync_height;
-    uint32_t shift = self->sync_attempts < ATTEMPTS_SHIFT_MAX ? self->sync_attempts : ATTEMPTS_SHIFT_MAX;
-    self->sync_retry_ms = self->now_ms + ((uint64_t)CONSENSUS_SYNC_RETRY_MS << shift);
+    self->sync_retry_ms = self->now_ms + retry_ms(self->sync_attempts);
     self->sync_attempts++;
 }
 
@@ -80,11 +100,9 @@ void catchup_tick(struct consensus *self)
     }
     if (self->now_ms < self->sync_retry_ms)
         return;
-    /* A request bore no fruit: begin again above the root, with another validator. */
-    if (self->sync_attempts > 0) {
+    /* A request bore no fruit: another validator is asked. */
+    if (self->sync_attempts > 0)
         next_peer(self);
-        self->sync_height = 0;
-    }
     request(self);
 }
 
@@ -155,16 +173,19 @@ void catchup_on_synced(struct consensus *self, const struct consensus_event *eve
             break;
     }
     vote_retry_held(self);
+    if (taken == 0)
+        self->sync_height = 0; /* it does not fit what is here: begin again above the root, at the next retry */
     if (taken == 0 || !is_behind(self))
         return;
     self->sync_height = event->u.synced.blocks[taken - 1].header.height + 1;
-    self->sync_attempts = 0;
+    self->sync_attempts = attempts_after_answer(self);
     /* The executor sets the pace: with half of the room taken, wait for commits. */
     if (blocktree_count(self->tree) < CONSENSUS_BLOCKS_MAX / 2 && self->sync_height <= self->voting.high_qc.height)
         request(self);
     else
         self->sync_retry_ms = self->now_ms + UNEXECUTED_PATIENCE_MS;
-    self->sync_attempts = 1;
+    if (self->sync_attempts == 0)
+        self->sync_attempts = 1;
 }
 
 void catchup_on_restored(struct consensus *self, const struct consensus_certified *block)

@@ -167,6 +167,34 @@ static void the_next_part_is_asked_for_where_the_last_ended(void **state)
     assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, peer);
 }
 
+/* One block per answer, and each answer takes longer than the first patience: over a narrow link, say. */
+static void slow_answers_are_waited_for(void **state)
+{
+    (void)state;
+    enum { ANSWER_MS = 1500, STEP_MS = 50 };
+    uint32_t peer = fall_behind();
+    uint64_t height = 1;
+    long due_ms = ANSWER_MS;
+    for (int i = 0; i < 600 && rig_status(&rig).blocks_held < CHAIN + 1; i++) {
+        rig_tick(&rig, STEP_MS);
+        due_ms -= STEP_MS;
+        if (rig_count(&rig, CONSENSUS_SYNC) == 0 && due_ms <= 0 && due_ms > -STEP_MS) {
+            struct consensus_certified block = {.header = chain[height - 1].header,
+                                                .tx_ids = chain[height - 1].tx_ids,
+                                                .qc = &certificates[height - 1]};
+            rig_step(&rig, &(struct consensus_event){
+                               .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = &block, .count = 1}});
+        }
+        if (rig_count(&rig, CONSENSUS_SYNC) > 0) {
+            const struct consensus_effect *effect = rig_effect(&rig, CONSENSUS_SYNC, 0);
+            peer = effect->u.sync.peer;
+            height = effect->u.sync.height_first;
+            due_ms = ANSWER_MS;
+        }
+    }
+    assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -181,6 +209,7 @@ int main(void)
         STORY(a_block_with_other_transactions_is_refused),
         STORY(answers_of_others_and_unasked_ones_are_ignored),
         STORY(the_next_part_is_asked_for_where_the_last_ended),
+        STORY(slow_answers_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
