@@ -18,6 +18,7 @@
 #include "services/consensusd/consensus_codec.h"
 #include "services/consensusd/consensusd.h"
 #include "services/consensusd/safety_store.h"
+#include "services/consensusd/sync_pace.h"
 
 enum {
     JOBS_MAX = 1024,
@@ -25,8 +26,8 @@ enum {
     RECHECK_TXS = 64,
     RESUME_WINDOW = 8, /* Commits with bodies under way */
     RESEND_MS = 500,
-    RESEND_SHIFT_MAX = 4, /* at most 8 s */
-    SYNC_BYTES_MAX = 8 << 20,
+    RESEND_SHIFT_MAX = 4,     /* at most 8 s */
+    SYNC_BYTES_MAX = 1 << 20, /* then an answer has its last block */
     SYNC_BLOCKS = 128,
     SYNC_PER_SECOND = 20, /* answers to one peer */
 };
@@ -124,6 +125,8 @@ struct consensusd {
     struct bus_socket *pool, *execution, *query, *pub, *sync;
     struct peer peers[GENESIS_VALIDATORS_MAX];
     size_t peer_count;
+    struct sync_pace pace;
+    const struct peer *asked; /* for blocks, last */
     struct log_limit bad_frame_limit;
     uint64_t dropped_frames;
     uint64_t dropped_requests; /* for blocks, too many of one peer */

@@ -186,11 +186,13 @@ void peers_sync(struct consensusd *self, uint32_t validator, uint64_t height_fir
             continue;
         uint8_t *frame = NULL;
         size_t size = 0;
-        int rc = consensus_codec_encode_request(++peer->sync_request, height_first, SYNC_BLOCKS, &frame, &size);
+        uint32_t count = sync_pace_ask(&self->pace);
+        self->asked = peer;
+        int rc = consensus_codec_encode_request(++peer->sync_request, height_first, count, &frame, &size);
         if (rc == 0)
             rc = bus_send_take(peer->sync, NULL, &frame, size);
-        log_debug("sync.asked", "peer=%s height=%llu rc=%d", validator_name(self, validator),
-                  (unsigned long long)height_first, rc);
+        log_debug("sync.asked", "peer=%s height=%llu count=%u rc=%d", validator_name(self, validator),
+                  (unsigned long long)height_first, count, rc);
         peer->sync_waiting = rc == 0;
         free(frame);
     }
@@ -256,6 +258,8 @@ static void on_sync_response(void *context, struct bus_message *message)
     /* One answer per question. */
     if (self->core && peer->sync_waiting && response.request == peer->sync_request) {
         peer->sync_waiting = false;
+        if (peer == self->asked)
+            sync_pace_answered(&self->pace);
         size_t good = sync_check_good(self->genesis, &response);
         if (good < response.block_count)
             consensusd_bad_frame(self, "sync", validator_name(self, peer->index), ERR_UNAUTHENTICATED);
@@ -369,6 +373,7 @@ int peers_open(struct consensusd *self)
         rc =
             config_problem("CONSENSUS_CURVE_KEY_FILE", NULL, "wants the key that the genesis file names for this node");
     rc = rc == 0 ? bind_own(self, secret) : rc;
+    self->pace = sync_pace_of(SYNC_BLOCKS);
     for (size_t i = 0; i < self->config->peers.count && rc == 0; i++) {
         struct consensusd_peer_address address;
         rc = consensusd_peer_address_parse(&address, self->config->peers.items[i]);

@@ -5,6 +5,7 @@ give, far from what a machine that does other things too can miss.
 """
 
 import itertools
+import json
 import os
 import statistics
 import time
@@ -194,3 +195,23 @@ def test_a_network_cut_in_two_stops_and_goes_on_when_it_is_whole(far_apart):
     assert heights == [metric(far_apart, name, "consensusd", "height") for name in far_apart.validators]
     far_apart.network.heal()
     require_healed(far_apart, stream)
+
+
+def test_a_validator_catches_up_over_narrow_links(far_apart):
+    """What it missed is 6 MB, and links carry 256 KiB/s: all of it in one answer would take longer than a connection without
+    a whole message is borne with."""
+    client, victim = Client(far_apart), "v2"
+    others = [name for name in far_apart.validators if name != victim]
+    for other in others:
+        far_apart.network.cut(victim, other)
+    payload = json.dumps({"severity": 7, "note": "x" * 60_000}).encode()
+    missed = set()
+    for _ in range(20):  # a block each, of some 300 kB
+        batch = [client.anomaly(payload=payload) for _ in range(5)]
+        missed |= {event.tx_id() for event in batch}
+        client.send(batch)
+        client.wait_committed(missed, client.validators[:1])
+    far_apart.network.set_all(bytes_per_s=256 << 10)
+    far_apart.network.heal()
+    client.wait_committed(missed, within_s=180)
+    client.assert_equal_ledgers()
