@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "common/base/bytes.h"
+#include "common/base/cert_codec.h"
 
 /* Domains are written with their zero byte. */
 static const char cert_vote_domain[] = "cybermesh/vote/v1";
@@ -70,38 +71,11 @@ uint64_t qc_signers(const struct qc *qc)
     return signers;
 }
 
-/* The largest encodings: they fit the stack, so a certificate is hashed in one piece. */
-enum {
-    CERT_QC_BYTES_MAX = 8 + 8 + HASH_BYTES + 4 + CERT_SIGNERS_MAX * (4 + SIGN_BYTES),
-    CERT_TC_BYTES_MAX = 8 + 4 + CERT_SIGNERS_MAX * (4 + 8 + SIGN_BYTES) + CERT_QC_BYTES_MAX,
-};
-
-static void cert_put_qc(struct bytes_writer *writer, const struct qc *qc)
-{
-    assert(qc->signature_count <= CERT_SIGNERS_MAX);
-    bytes_put_u64(writer, qc->view);
-    bytes_put_u64(writer, qc->height);
-    cert_put_hash(writer, &qc->block_id);
-    bytes_put_u32(writer, qc->signature_count);
-    for (uint32_t i = 0; i < qc->signature_count; i++) {
-        bytes_put_u32(writer, qc->signatures[i].validator);
-        bytes_put(writer, qc->signatures[i].signature.bytes, SIGN_BYTES);
-    }
-}
-
 struct hash tc_hash(const struct tc *tc)
 {
-    assert(tc->signature_count <= CERT_SIGNERS_MAX);
-    uint8_t bytes[CERT_TC_BYTES_MAX];
+    uint8_t bytes[CERT_CODEC_TC_BYTES_MAX];
     struct bytes_writer writer = bytes_writer_of(bytes, sizeof bytes);
-    bytes_put_u64(&writer, tc->view);
-    bytes_put_u32(&writer, tc->signature_count);
-    for (uint32_t i = 0; i < tc->signature_count; i++) {
-        bytes_put_u32(&writer, tc->signatures[i].validator);
-        bytes_put_u64(&writer, tc->signatures[i].high_qc_view);
-        bytes_put(&writer, tc->signatures[i].signature.bytes, SIGN_BYTES);
-    }
-    cert_put_qc(&writer, &tc->high_qc);
+    cert_codec_put_tc(&writer, tc);
     assert(!writer.failed);
     return hash_of(bytes_written(&writer));
 }

@@ -14,12 +14,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <lmdb.h>
@@ -42,6 +44,8 @@ struct store {
     uint64_t map_bytes;
     uint64_t map_bytes_max;
     unsigned reader_count; /* visitors that run now */
+    uint64_t snapshot;     /* sequence of what they see */
+    bool read_only;
     char path[PATH_MAX];
 };
 
@@ -123,7 +127,7 @@ static void checksum(uint8_t out[static CHECKSUM_BYTES], const MDB_val *key, str
 static int entry_of(const struct store *self, struct store_table table, const MDB_val *key, const MDB_val *value,
                     struct store_entry *out)
 {
-    struct store_entry entry = {0};
+    struct store_entry entry = {.sequence = self->snapshot};
     if (value->mv_size < CHECKSUM_BYTES)
         return corrupt(self, "a value is too short");
     entry.value = span_of(value->mv_data, value->mv_size - CHECKSUM_BYTES);
@@ -202,24 +206,37 @@ static int directory_lock(struct store *self)
     return 0;
 }
 
-/* A file cut short would end us by SIGBUS. Zeros in place of what is missing are found as damage instead. */
-static int file_extend(struct store *self)
+/* The bytes that the file should have, and has. */
+static int file_sizes(struct store *self, int *fd, off_t *wanted, off_t *size)
 {
     MDB_envinfo info;
     MDB_stat stat;
     struct stat status;
-    int fd;
     int rc = mdb_env_info(self->env, &info);
     if (rc == 0)
         rc = mdb_env_stat(self->env, &stat);
     if (rc == 0)
-        rc = mdb_env_get_fd(self->env, &fd);
+        rc = mdb_env_get_fd(self->env, fd);
     if (rc != 0)
         return error_of(self, rc, "open");
-    off_t wanted = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
-    if (fstat(fd, &status) < 0)
+    if (fstat(*fd, &status) < 0)
         return -errno;
-    return status.st_size < wanted && ftruncate(fd, wanted) < 0 ? -errno : 0;
+    *wanted = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
+    *size = status.st_size;
+    return 0;
+}
+
+/* A file cut short would end us by SIGBUS. Zeros in place of what is missing are found as damage instead. */
+static int file_extend(struct store *self)
+{
+    int fd = -1;
+    off_t wanted = 0, size = 0;
+    int rc = file_sizes(self, &fd, &wanted, &size);
+    if (rc < 0 || size >= wanted)
+        return rc;
+    log_warn("store.short", "path=%s bytes=%lld wanted=%lld", LOG_QUOTE_TEXT(self->path), (long long)size,
+             (long long)wanted);
+    return ftruncate(fd, wanted) < 0 ? -errno : 0;
 }
 
 static int env_open(struct store *self, const struct store_options *options)
@@ -233,7 +250,8 @@ static int env_open(struct store *self, const struct store_options *options)
     if (rc == 0)
         rc = mdb_env_set_mapsize(self->env, self->map_bytes);
     if (rc == 0)
-        rc = mdb_env_open(self->env, self->path, MDB_NOLOCK | MDB_NOTLS, S_IRUSR | S_IWUSR);
+        rc = mdb_env_open(self->env, self->path, MDB_NOLOCK | MDB_NOTLS | (self->read_only ? MDB_RDONLY : 0),
+                          S_IRUSR | S_IWUSR);
     if (rc != 0)
         return error_of(self, rc, "open");
     MDB_envinfo info;
@@ -241,7 +259,7 @@ static int env_open(struct store *self, const struct store_options *options)
     if (rc != 0)
         return error_of(self, rc, "open");
     self->map_bytes = info.me_mapsize; /* a file that holds more has a larger map */
-    return file_extend(self);
+    return self->read_only ? 0 : file_extend(self);
 }
 
 static int options_check(const struct store_options *options)
@@ -253,13 +271,60 @@ static int options_check(const struct store_options *options)
     return options->table_count_max >= 1 && options->table_count_max <= STORE_TABLE_COUNT_MAX ? 0 : -EINVAL;
 }
 
+enum { PROBE_CORRUPT = 1, PROBE_FAILED };
+
+/* In the child: nothing is written, and no destructor runs. */
+static _Noreturn void probe_child(struct store *self, const struct store_options *options)
+{
+    static const int deadly[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    for (size_t i = 0; i < ARRAY_COUNT(deadly); i++)
+        signal(deadly[i], SIG_DFL);
+    self->read_only = true;
+    int rc = env_open(self, options);
+    rc = rc == 0 ? options->probe(self) : rc;
+    _exit(rc == 0 ? 0 : rc == ERR_CORRUPT ? PROBE_CORRUPT : PROBE_FAILED);
+}
+
+static bool file_exists(const struct store *self)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/data.mdb", self->path);
+    return access(path, F_OK) == 0;
+}
+
+/* Let a child process read first. Other failures than damage are left to us to meet. */
+static int probe(struct store *self, const struct store_options *options)
+{
+    if (!options->probe || !file_exists(self))
+        return 0;
+    pid_t child = fork();
+    if (child < 0)
+        return -errno;
+    if (child == 0)
+        probe_child(self, options);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    if (WIFSIGNALED(status))
+        return corrupt(self, "a page is damaged: the process that read it was ended by a signal");
+    return WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == PROBE_FAILED ? 0 : ERR_CORRUPT;
+}
+
 static int store_open_all(struct store *self, const struct store_options *options)
 {
+    if (options->read_only) {
+        int rc = file_exists(self) ? probe(self, options) : -ENOENT;
+        return rc == 0 ? env_open(self, options) : rc;
+    }
     int rc = directories_make(self->path);
     if (rc == 0)
         rc = directory_check(self->path);
     if (rc == 0)
         rc = directory_lock(self);
+    if (rc == 0)
+        rc = probe(self, options);
     if (rc == 0)
         rc = env_open(self, options);
     return rc == 0 ? directory_sync(self->path) : rc;
@@ -276,6 +341,7 @@ int store_open(struct store **out, const struct store_options *options)
     self->lock_fd = -1;
     self->map_bytes = options->map_bytes;
     self->map_bytes_max = options->map_bytes_max;
+    self->read_only = options->read_only;
     memcpy(self->path, options->path, strlen(options->path) + 1);
     rc = store_open_all(self, options);
     if (rc < 0) {
@@ -321,7 +387,7 @@ static int map_grow(struct store *self)
 static int transaction_once(struct store *self, int (*fill)(MDB_txn *txn, void *argument), void *argument)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(self->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(self->env, NULL, self->read_only ? MDB_RDONLY : 0, &txn);
     if (rc != 0)
         return rc;
     rc = fill(txn, argument);
@@ -348,6 +414,7 @@ static int transaction_run(struct store *self, int (*fill)(MDB_txn *txn, void *a
 struct table_wanted {
     const char *name;
     unsigned flags;
+    unsigned create;
     MDB_dbi dbi;
 };
 
@@ -355,7 +422,7 @@ static int table_fill(MDB_txn *txn, void *argument)
 {
     struct table_wanted *wanted = argument;
     unsigned flags;
-    int rc = mdb_dbi_open(txn, wanted->name, MDB_CREATE | wanted->flags, &wanted->dbi);
+    int rc = mdb_dbi_open(txn, wanted->name, wanted->create | wanted->flags, &wanted->dbi);
     if (rc == 0)
         rc = mdb_dbi_flags(txn, wanted->dbi, &flags);
     if (rc == 0 && (flags & MDB_INTEGERKEY) != wanted->flags)
@@ -367,7 +434,9 @@ int store_table_open(struct store *self, const char *name, enum store_keys keys,
 {
     if (name[0] == '\0' || strlen(name) >= STORE_NAME_BYTES_MAX)
         return -EINVAL;
-    struct table_wanted wanted = {.name = name, .flags = keys == STORE_KEYS_HEIGHT ? MDB_INTEGERKEY : 0};
+    struct table_wanted wanted = {.name = name,
+                                  .flags = keys == STORE_KEYS_HEIGHT ? MDB_INTEGERKEY : 0,
+                                  .create = self->read_only ? 0 : MDB_CREATE};
     int rc = transaction_run(self, table_fill, &wanted);
     if (rc == 0)
         *out = (struct store_table){.id_ = wanted.dbi, .keys = keys};
@@ -487,8 +556,10 @@ int store_write(struct store *self, const struct store_op *ops, size_t count)
 static int read_begin(struct store *self, MDB_txn **out)
 {
     int rc = mdb_txn_begin(self->env, NULL, MDB_RDONLY, out);
-    if (rc == 0)
+    if (rc == 0) {
         self->reader_count++;
+        self->snapshot = mdb_txn_id(*out);
+    }
     return error_of(self, rc, "read");
 }
 
@@ -668,6 +739,13 @@ int store_first_height(struct store *self, struct store_table table, uint64_t *o
 int store_last_height(struct store *self, struct store_table table, uint64_t *out)
 {
     return end_height(self, table, MDB_LAST, out);
+}
+
+uint64_t store_sequence(const struct store *self)
+{
+    MDB_envinfo info = {0};
+    (void)mdb_env_info(self->env, &info);
+    return info.me_last_txnid;
 }
 
 struct store_usage store_usage(const struct store *self)

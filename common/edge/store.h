@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,11 +26,16 @@ enum {
 
 struct store;
 
+/* Read what the daemon cannot do without. Returns 0 or the error found (logged). */
+typedef int store_probe_fn(struct store *store);
+
 struct store_options {
     const char *path;         /* directory; created with missing parents, mode 0700 */
     uint64_t map_bytes;       /* size of the map at start, at least 1 MiB; the file grows only as it is filled */
     uint64_t map_bytes_max;   /* the map is doubled up to this, then writes are ERR_FULL; >= map_bytes */
     uint32_t table_count_max; /* 1..STORE_TABLE_COUNT_MAX */
+    bool read_only;           /* no lock, nothing is created or written; see store_open() */
+    store_probe_fn *probe;    /* NULL; or called first in a child process, see store_open() */
 };
 
 enum store_keys {
@@ -66,7 +72,14 @@ static inline struct store_key store_key_text(const char *text)
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
-/* On success *out belongs to the caller. Returns 0; -EBUSY (another process has it open: logged); ERR_PERMISSIONS (the
+/* On success *out belongs to the caller. LMDB does not check its own pages, and a damaged one can end the process that
+ * reads it; so with a probe a child process reads first, and how it ends tells: ERR_CORRUPT if the probe returns
+ * ERR_CORRUPT or a signal ends it. Call it before threads that hold locks are started.
+ *
+ * A read-only store may be opened beside the daemon that writes it. A walk or get sees one write's data; while the
+ * daemon goes on writing, what is read may be torn after two more writes, which the checksums find: try again.
+ *
+ * Returns 0; -ENOENT (read only); -EBUSY (another process has it open: logged); ERR_PERMISSIONS (the
  * directory is writable by others, or not ours); ERR_CORRUPT; -EINVAL (options); another -errno. The detail is logged.
  */
 MUST_USE int store_open(struct store **out, const struct store_options *options);
@@ -74,8 +87,8 @@ MUST_USE int store_open(struct store **out, const struct store_options *options)
 /* Accepts NULL and pointer to NULL; leaves *self NULL. */
 void store_close(struct store **self);
 
-/* Open a table, creating it when missing. Returns 0, -EINVAL (name; or it exists with other keys), ERR_FULL
- * (table_count_max) or the errors of store_write(). */
+/* Open a table, creating it when missing (read only: ERR_NOT_FOUND). Returns 0, -EINVAL (name; or it exists with other
+ * keys), ERR_FULL (table_count_max) or the errors of store_write(). */
 MUST_USE int store_table_open(struct store *self, const char *name, enum store_keys keys, struct store_table *out);
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
@@ -101,11 +114,15 @@ struct store_op {
  * raised); ERR_CORRUPT; -ENOSPC, -EIO, -ENOMEM. Not from inside a visitor. */
 MUST_USE int store_write(struct store *self, const struct store_op *ops, size_t count);
 
+/* The number of the last write; every write that changes anything adds one, and no other does. */
+uint64_t store_sequence(const struct store *self);
+
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
 struct store_entry {
     struct store_key key;
     struct span value;
+    uint64_t sequence; /* of the write that this reading sees: see store_sequence() */
 };
 
 /* A visitor returns 0 to go on; anything else ends the walk and is what the walk returns. */

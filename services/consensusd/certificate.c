@@ -107,6 +107,7 @@ void certificate_take_qc(struct consensus *self, const struct qc *qc)
         block->has_qc = true;
         block->qc = *qc;
     }
+    silence_look_at_qc(self, qc);
     /* Lock: the highest QC seen. */
     if (qc->view > self->voting.high_qc.view) {
         self->voting.high_qc = *qc;
@@ -119,6 +120,7 @@ void certificate_take_qc(struct consensus *self, const struct qc *qc)
 void certificate_take_tc(struct consensus *self, const struct tc *tc)
 {
     certificate_take_qc(self, &tc->high_qc);
+    silence_look_at_tc(self, tc);
     if (self->voting.has_tc && tc->view <= self->voting.high_tc.view)
         return;
     self->voting.has_tc = true;

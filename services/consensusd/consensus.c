@@ -49,6 +49,9 @@ static void restore(struct consensus *self, const struct consensus_config *confi
     if (self->voting.has_tc && self->voting.high_tc.view > self->view)
         self->view = self->voting.high_tc.view;
     self->view++;
+    self->floor_view = config->floor_view;
+    if (self->voting.last_voted_view < config->floor_view)
+        self->voting.last_voted_view = config->floor_view;
 }
 
 int consensus_new(struct consensus **out, const struct consensus_config *config)
@@ -239,6 +242,8 @@ void consensus_status(const struct consensus *self, struct consensus_status *out
         .leader = leader(self),
         .blocks_held = (uint32_t)blocktree_count(self->tree),
         .behind = self->behind_since_ms != NEVER_MS,
+        .floor_view = self->voting.high_qc.view < self->floor_view ? self->floor_view : 0,
+        .used_elsewhere_view = self->used_elsewhere_view,
         .counters = self->counters,
     };
 }

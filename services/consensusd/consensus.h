@@ -20,6 +20,7 @@
 #include "common/base/hash.h"
 #include "common/base/schedule.h"
 #include "common/base/sign.h"
+#include "common/base/voting.h"
 
 struct consensus; /* opaque */
 
@@ -29,22 +30,6 @@ enum {
     CONSENSUS_COMMITS_PER_STEP = 64,
     CONSENSUS_HEARTBEAT_MS = 500,
     CONSENSUS_SYNC_RETRY_MS = 200, /* doubles with each fruitless request */
-};
-
-/* What must be on disk before a message leaves. */
-struct consensus_voting {
-    uint64_t last_voted_view;
-    bool has_vote; /* last_vote_* below */
-    uint64_t vote_view;
-    uint64_t vote_height;
-    struct hash vote_block_id;
-    struct signature vote_signature;
-    bool has_timeout;
-    uint64_t timeout_view;
-    uint64_t timeout_high_qc_view;
-    struct qc high_qc;
-    bool has_tc;
-    struct tc high_tc;
 };
 
 struct consensus_config {
@@ -58,6 +43,7 @@ struct consensus_config {
     struct hash root_id;
     struct schedule root_schedule;         /* of its children; count 0: not known, but for the genesis block */
     const struct consensus_voting *voting; /* NULL: a new validator */
+    uint64_t floor_view; /* 0; or silent until a certificate of this view or a later one, see silence.c */
     uint64_t now_ms;
 };
 
@@ -247,7 +233,9 @@ struct consensus_status {
     uint64_t view_timeout_ms; /* T */
     uint32_t leader;
     uint32_t blocks_held;
-    bool behind; /* asks others for blocks */
+    bool behind;                  /* asks others for blocks */
+    uint64_t floor_view;          /* > 0: silent until a certificate of this view */
+    uint64_t used_elsewhere_view; /* > 0: silent, because our key signed in this view and we did not */
     struct consensus_counters counters;
 };
 

@@ -1,7 +1,8 @@
 /* consensus_state.h - what the files of the consensus core share: the object and the steps they offer each other.
  *
  * consensus.c dispatches; certificate.c moves the view; propose.c and vote.c make and judge proposals; pacemaker.c
- * keeps the time; commit.c decides what is final; catchup.c asks for what is missing.
+ * keeps the time; commit.c decides what is final; catchup.c asks for what is missing; silence.c knows when to be
+ * silent.
  *
  * Pure. Private to the core.
  */
@@ -51,6 +52,10 @@ struct consensus {
 
     uint64_t view;
     uint64_t view_entered_ms;
+
+    /* silence.c */
+    uint64_t floor_view;
+    uint64_t used_elsewhere_view;
 
     /* propose.c */
     uint64_t proposed_view; /* NEVER_VIEW or the view of our last proposal */
@@ -111,6 +116,13 @@ void certificate_take_tc(struct consensus *self, const struct tc *tc);
 /* A vote with a valid signature is in the tally: form the certificate if there is a quorum. */
 void certificate_form_qc(struct consensus *self, uint64_t view, uint64_t height, const struct hash *block_id);
 void certificate_form_tc(struct consensus *self, uint64_t view);
+
+/* silence.c */
+/* Must this validator neither vote, time out nor propose now? */
+bool silence_holds(const struct consensus *self);
+/* A valid certificate: is our key in it for a view that we never voted in? */
+void silence_look_at_qc(struct consensus *self, const struct qc *qc);
+void silence_look_at_tc(struct consensus *self, const struct tc *tc);
 
 /* propose.c */
 void propose_try(struct consensus *self);

@@ -6,6 +6,8 @@
 #include "services/consensusd/consensusd.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,20 +234,17 @@ static void restore_root(struct consensusd *self, const struct block_header *roo
 
 int consensusd_start_core(struct consensusd *self)
 {
-    static struct consensus_voting voting;
     static struct qc root_qc;
     struct consensus_config config = {.genesis = self->genesis,
                                       .self = self->self,
                                       .key = self->key,
                                       .block_min_interval_ms = self->config->block_min_interval_ms,
                                       .block_target_txs = (uint32_t)self->config->block_target_txs,
+                                      .voting = safety_store_voting(self->store),
+                                      .floor_view = safety_store_floor_view(self->store),
                                       .now_ms = loop_now_ms()};
     randombytes_buf(&config.seed, sizeof config.seed);
-    int rc = safety_store_voting(self->store, &voting);
-    if (rc < 0 && rc != ERR_NOT_FOUND)
-        return log_failure(rc, "read the voting state");
-    config.voting = rc == 0 ? &voting : NULL;
-    rc = read_root(self, &config, &root_qc);
+    int rc = read_root(self, &config, &root_qc);
     rc = rc == 0 ? consensus_new(&self->core, &config) : rc;
     sign_key_wipe(&config.key);
     if (rc < 0)
@@ -322,10 +321,15 @@ static int open_admin(struct consensusd *self)
 
 static int open_store(struct consensusd *self)
 {
+    char beside_key[PATH_MAX];
+    snprintf(beside_key, sizeof beside_key, "%s.voted", self->config->sign_key_file);
     struct safety_store_options options = {.path = self->config->data_dir,
                                            .map_bytes_max = self->config->store_map_bytes_max,
                                            .chain_id = self->genesis->chain_id,
-                                           .key = self->key.public};
+                                           .key = self->key.public,
+                                           .mark_path = self->config->voted_mark_file ? self->config->voted_mark_file
+                                                                                      : beside_key,
+                                           .floor_view = self->config->recover_above_view};
     uint64_t seed;
     randombytes_buf(&seed, sizeof seed);
     int rc = block_cache_new(&self->cache, seed);

@@ -16,6 +16,8 @@ struct consensusd_config {
     char *execution_endpoint;
     char *query_endpoint;
     char *data_dir;
+    char *voted_mark_file;
+    uint64_t recover_above_view;
     uint64_t store_map_bytes_max;
     uint64_t block_min_interval_ms;
     uint64_t block_target_txs;

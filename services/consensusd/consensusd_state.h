@@ -53,13 +53,14 @@ enum consensusd_metric {
     CONSENSUSD_METRIC_STEP_TIME,
     CONSENSUSD_METRIC_PERSIST_TIME,
     CONSENSUSD_METRIC_STORE_BYTES,
+    CONSENSUSD_METRIC_SILENT,
     CONSENSUSD_METRIC_COUNT,
 };
 extern const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT];
 
 enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_SYNC_LIMIT, DROP_COUNT };
 
-enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_COUNT };
+enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_VOTING, CONDITION_COUNT };
 
 /* What is asked of mempoold and executord for one effect. */
 enum job_kind { JOB_NONE, JOB_BUILD, JOB_CHECK, JOB_RECHECK };
@@ -128,6 +129,7 @@ struct consensusd {
     struct sync_pace pace;
     const struct peer *asked; /* for blocks, last */
     struct log_limit bad_frame_limit;
+    struct log_limit silent_limit;
     uint64_t dropped_frames;
     uint64_t dropped_requests; /* for blocks, too many of one peer */
 

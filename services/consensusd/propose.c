@@ -41,7 +41,7 @@ static enum choice choose(const struct consensus *self)
  * schedule(b)[v mod length]. */
 static bool may_propose(const struct consensus *self)
 {
-    if (self->view <= self->voting.last_voted_view || self->proposed_view == self->view)
+    if (self->view <= self->voting.last_voted_view || self->proposed_view == self->view || silence_holds(self))
         return false;
     const struct block *parent = parent_block(self);
     if (!parent || parent->state != BLOCK_VALID || blocktree_count(self->tree) >= CONSENSUS_BLOCKS_MAX)

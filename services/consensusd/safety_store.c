@@ -1,9 +1,12 @@
 /* safety_store.c - four tables.
  *
- * meta    "identity", "genesis", "voting"
+ * meta    "voting" (common/base/voting.h), "genesis"
  * blocks  height -> id, header, own certificate, proof; the committed ones, appended
  * bodies  block id -> parent's certificate, header, bodies; of voted and committed blocks
  * open    height || block id -> nothing; which of `bodies` are voted for and not committed
+ *
+ * Every write renews the voting record, with the number of the write in it: a file whose parts are of different writes
+ * is found at the start. The mark beside the key follows each write, so an older copy of the file is found too.
  */
 #include "services/consensusd/safety_store.h"
 
@@ -11,16 +14,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/bytes.h"
+#include "common/base/cert_codec.h"
 #include "common/base/err.h"
 #include "common/edge/log.h"
 #include "common/edge/store.h"
+#include "common/edge/voted_mark.h"
+#include "common/edge/voting_store.h"
 
 enum {
     FORMAT = 1,
     COMMIT_FORMAT = 2,
-    TABLES_MAX = 8,
     OPS_MAX = 4096,
     MAP_BYTES_START = 64 << 20,
     OPEN_KEY_BYTES = 8 + HASH_BYTES,
@@ -30,10 +36,14 @@ enum {
 struct safety_store {
     struct store *store;
     struct store_table meta, blocks, bodies, open;
-    struct store_op ops[OPS_MAX]; /* queued; keys and values in memory of their own */
+    struct store_op ops[OPS_MAX + 1]; /* queued; keys and values in memory of their own; room for the voting record */
     uint8_t *memory[OPS_MAX];
     size_t op_count;
     uint64_t height;
+    struct voting_record record; /* as it is on disk */
+    uint8_t record_bytes[VOTING_RECORD_BYTES_MAX];
+    struct voted_mark_file mark; /* fd -1: none */
+    bool mark_is_void;           /* it is of a state that was lost, as the operator says */
 };
 
 /* Encodings. */
@@ -50,30 +60,6 @@ static void put_header(struct bytes_writer *writer, const struct block_header *h
     bytes_put(writer, bytes, sizeof bytes);
 }
 
-static void put_qc(struct bytes_writer *writer, const struct qc *qc)
-{
-    bytes_put_u64(writer, qc->view);
-    bytes_put_u64(writer, qc->height);
-    put_hash(writer, &qc->block_id);
-    bytes_put_u32(writer, qc->signature_count);
-    for (uint32_t i = 0; i < qc->signature_count; i++) {
-        bytes_put_u32(writer, qc->signatures[i].validator);
-        bytes_put(writer, qc->signatures[i].signature.bytes, SIGN_BYTES);
-    }
-}
-
-static void put_tc(struct bytes_writer *writer, const struct tc *tc)
-{
-    bytes_put_u64(writer, tc->view);
-    bytes_put_u32(writer, tc->signature_count);
-    for (uint32_t i = 0; i < tc->signature_count; i++) {
-        bytes_put_u32(writer, tc->signatures[i].validator);
-        bytes_put_u64(writer, tc->signatures[i].high_qc_view);
-        bytes_put(writer, tc->signatures[i].signature.bytes, SIGN_BYTES);
-    }
-    put_qc(writer, &tc->high_qc);
-}
-
 static void get_hash(struct bytes_reader *reader, struct hash *out)
 {
     bytes_get_copy(reader, out->bytes, HASH_BYTES);
@@ -85,91 +71,8 @@ static void get_header(struct bytes_reader *reader, struct block_header *out)
         reader->failed = true;
 }
 
-static void get_qc(struct bytes_reader *reader, struct qc *out)
-{
-    out->view = bytes_get_u64(reader);
-    out->height = bytes_get_u64(reader);
-    get_hash(reader, &out->block_id);
-    uint32_t count = bytes_get_u32(reader);
-    if (count > CERT_SIGNERS_MAX)
-        reader->failed = true;
-    out->signature_count = reader->failed ? 0 : count;
-    for (uint32_t i = 0; i < out->signature_count; i++) {
-        out->signatures[i].validator = bytes_get_u32(reader);
-        bytes_get_copy(reader, out->signatures[i].signature.bytes, SIGN_BYTES);
-    }
-}
-
-static void get_tc(struct bytes_reader *reader, struct tc *out)
-{
-    out->view = bytes_get_u64(reader);
-    uint32_t count = bytes_get_u32(reader);
-    if (count > CERT_SIGNERS_MAX)
-        reader->failed = true;
-    out->signature_count = reader->failed ? 0 : count;
-    for (uint32_t i = 0; i < out->signature_count; i++) {
-        out->signatures[i].validator = bytes_get_u32(reader);
-        out->signatures[i].high_qc_view = bytes_get_u64(reader);
-        bytes_get_copy(reader, out->signatures[i].signature.bytes, SIGN_BYTES);
-    }
-    get_qc(reader, &out->high_qc);
-}
-
-static void put_voting(struct bytes_writer *writer, const struct consensus_voting *voting)
-{
-    bytes_put_u8(writer, FORMAT);
-    bytes_put_u64(writer, voting->last_voted_view);
-    bytes_put_u8(writer, voting->has_vote);
-    bytes_put_u64(writer, voting->vote_view);
-    bytes_put_u64(writer, voting->vote_height);
-    put_hash(writer, &voting->vote_block_id);
-    bytes_put(writer, voting->vote_signature.bytes, SIGN_BYTES);
-    bytes_put_u8(writer, voting->has_timeout);
-    bytes_put_u64(writer, voting->timeout_view);
-    bytes_put_u64(writer, voting->timeout_high_qc_view);
-    put_qc(writer, &voting->high_qc);
-    bytes_put_u8(writer, voting->has_tc);
-    if (voting->has_tc)
-        put_tc(writer, &voting->high_tc);
-}
-
-static int get_voting(struct consensus_voting *out, struct span value)
-{
-    struct bytes_reader reader = bytes_reader_of(value);
-    memset(out, 0, sizeof *out);
-    uint8_t format = bytes_get_u8(&reader);
-    out->last_voted_view = bytes_get_u64(&reader);
-    out->has_vote = bytes_get_u8(&reader) != 0;
-    out->vote_view = bytes_get_u64(&reader);
-    out->vote_height = bytes_get_u64(&reader);
-    get_hash(&reader, &out->vote_block_id);
-    bytes_get_copy(&reader, out->vote_signature.bytes, SIGN_BYTES);
-    out->has_timeout = bytes_get_u8(&reader) != 0;
-    out->timeout_view = bytes_get_u64(&reader);
-    out->timeout_high_qc_view = bytes_get_u64(&reader);
-    get_qc(&reader, &out->high_qc);
-    out->has_tc = bytes_get_u8(&reader) != 0;
-    if (out->has_tc)
-        get_tc(&reader, &out->high_tc);
-    return format == FORMAT && bytes_reader_end(&reader) == 0 ? 0 : ERR_CORRUPT;
-}
-
 /* What is written together: a function that writes it, called twice, first to count. */
 typedef void put_fn(struct bytes_writer *writer, const void *value);
-
-static int encode(struct span *out, uint8_t **memory, put_fn *put, const void *value)
-{
-    struct bytes_writer counter = bytes_writer_of(NULL, 0);
-    put(&counter, value);
-    *memory = malloc(counter.size ? counter.size : 1);
-    if (!*memory)
-        return -ENOMEM;
-    struct bytes_writer writer = bytes_writer_of(*memory, counter.size);
-    put(&writer, value);
-    assert(!writer.failed);
-    *out = bytes_written(&writer);
-    return 0;
-}
 
 /* The queue. */
 
@@ -220,17 +123,42 @@ static int queue_delete(struct safety_store *self, struct store_table table, str
     return queue_add(self, op, memory);
 }
 
+static struct voted_mark mark_of(const struct voting_record *record)
+{
+    uint64_t voted_view = record->has_voting ? record->voting.last_voted_view : 0;
+    return (struct voted_mark){.chain_id = record->chain_id,
+                               .key = record->key,
+                               .starts = record->starts,
+                               .sequence = record->sequence,
+                               .last_voted_view = voted_view > record->floor_view ? voted_view : record->floor_view};
+}
+
+/* Write what is queued and the record, which takes the number of this write. */
+static int write_with(struct safety_store *self, struct voting_record *record)
+{
+    record->sequence = store_sequence(self->store) + 1;
+    size_t size = voting_record_encode(self->record_bytes, record);
+    self->ops[self->op_count] = (struct store_op){.kind = STORE_PUT,
+                                                  .table = self->meta,
+                                                  .key = store_key_text(VOTING_STORE_KEY),
+                                                  .value = span_of(self->record_bytes, size)};
+    int rc = store_write(self->store, self->ops, self->op_count + 1);
+    if (rc < 0)
+        return rc;
+    self->record = *record;
+    for (size_t i = 0; i < self->op_count; i++)
+        free(self->memory[i]);
+    self->op_count = 0;
+    struct voted_mark mark = mark_of(record);
+    return self->mark.fd >= 0 ? voted_mark_write(&self->mark, &mark, /* sync= */ false) : 0;
+}
+
 int safety_store_flush(struct safety_store *self)
 {
     if (self->op_count == 0)
         return 0;
-    int rc = store_write(self->store, self->ops, self->op_count);
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < self->op_count; i++)
-        free(self->memory[i]);
-    self->op_count = 0;
-    return 0;
+    struct voting_record record = self->record;
+    return write_with(self, &record);
 }
 
 static void open_key(uint8_t out[static OPEN_KEY_BYTES], uint64_t height, const struct hash *id)
@@ -253,7 +181,7 @@ static void put_bodies(struct bytes_writer *writer, const void *value)
     static const struct qc none;
     bytes_put_u8(writer, FORMAT);
     put_header(writer, stored->header);
-    put_qc(writer, stored->justify ? stored->justify : &none);
+    cert_codec_put_qc(writer, stored->justify ? stored->justify : &none);
     bytes_put_u32(writer, (uint32_t)stored->body_count);
     for (size_t i = 0; i < stored->body_count; i++)
         bytes_put_sized(writer, stored->bodies[i]);
@@ -284,17 +212,12 @@ static void put_commit(struct bytes_writer *writer, const void *value)
     bytes_put_u8(writer, COMMIT_FORMAT);
     put_hash(writer, &commit->block_id);
     put_header(writer, &commit->header);
-    put_qc(writer, commit->qc ? commit->qc : &none);
+    cert_codec_put_qc(writer, commit->qc ? commit->qc : &none);
     bytes_put_u32(writer, (uint32_t)commit->proof_header_count);
     for (size_t i = 0; i < commit->proof_header_count; i++)
         put_header(writer, &commit->proof_headers[i]);
-    put_qc(writer, commit->proof_qc);
+    cert_codec_put_qc(writer, commit->proof_qc);
     put_schedule(writer, commit->schedule);
-}
-
-static void put_voting_value(struct bytes_writer *writer, const void *value)
-{
-    put_voting(writer, value);
 }
 
 int safety_store_vote(struct safety_store *self, const struct safety_store_vote *vote)
@@ -307,8 +230,12 @@ int safety_store_vote(struct safety_store *self, const struct safety_store_vote 
         rc = queue_put(self, self->bodies, span_of(vote->id->bytes, HASH_BYTES), 0, put_bodies, &stored);
         rc = rc == 0 ? queue_put(self, self->open, span_of(key, sizeof key), 0, NULL, NULL) : rc;
     }
-    rc = rc == 0 ? queue_put(self, self->meta, span_text("voting"), 0, put_voting_value, vote->voting) : rc;
-    return rc == 0 ? safety_store_flush(self) : rc;
+    if (rc < 0)
+        return rc;
+    struct voting_record record = self->record;
+    record.has_voting = true;
+    record.voting = *vote->voting;
+    return write_with(self, &record);
 }
 
 int safety_store_commit(struct safety_store *self, const struct consensus_commit *commit, const struct span *bodies,
@@ -364,7 +291,7 @@ static int read_bodies(struct safety_store *self, const struct hash *id, struct 
     struct qc justify;
     uint8_t format = bytes_get_u8(&reader);
     get_header(&reader, &out->header);
-    get_qc(&reader, &justify);
+    cert_codec_get_qc(&reader, &justify);
     uint32_t count = bytes_get_u32(&reader);
     if (format != FORMAT || reader.failed || count > BODY_COUNT_MAX || count != out->header.tx_count)
         return ERR_CORRUPT;
@@ -390,7 +317,7 @@ static int read_commit(struct safety_store *self, uint64_t height, struct safety
     uint8_t format = bytes_get_u8(&reader);
     get_hash(&reader, &out->id);
     get_header(&reader, &out->header);
-    get_qc(&reader, &out->qc);
+    cert_codec_get_qc(&reader, &out->qc);
     uint32_t count = bytes_get_u32(&reader);
     if (format != COMMIT_FORMAT || reader.failed || count > CERT_PROOF_HEADERS_MAX)
         return ERR_CORRUPT;
@@ -400,7 +327,7 @@ static int read_commit(struct safety_store *self, uint64_t height, struct safety
     out->proof_header_count = count;
     for (uint32_t i = 0; i < count; i++)
         get_header(&reader, &out->proof_headers[i]);
-    get_qc(&reader, &out->proof_qc);
+    cert_codec_get_qc(&reader, &out->proof_qc);
     get_schedule(&reader, &out->schedule);
     return bytes_reader_end(&reader) == 0 ? 0 : ERR_CORRUPT;
 }
@@ -486,15 +413,14 @@ int safety_store_each_open(struct safety_store *self, safety_store_visit_fn *vis
     return rc;
 }
 
-int safety_store_voting(struct safety_store *self, struct consensus_voting *out)
+const struct consensus_voting *safety_store_voting(const struct safety_store *self)
 {
-    uint8_t *value = NULL;
-    size_t size = 0;
-    int rc = store_get_copy(self->store, self->meta, store_key_text("voting"), &value, &size);
-    if (rc == 0)
-        rc = get_voting(out, span_of(value, size));
-    free(value);
-    return rc;
+    return self->record.has_voting ? &self->record.voting : NULL;
+}
+
+uint64_t safety_store_floor_view(const struct safety_store *self)
+{
+    return self->record.floor_view;
 }
 
 int safety_store_genesis(struct safety_store *self, struct block_header *out)
@@ -521,42 +447,137 @@ int safety_store_set_genesis(struct safety_store *self, const struct block_heade
 
 /* Opening. */
 
-static void put_identity(struct bytes_writer *writer, const void *value)
+#define DO_RECREATE                                                                                                    \
+    "keep the directory for inspection and never put an older copy in its place; docs/operations.md, A validator "     \
+    "that "                                                                                                            \
+    "lost its voting state, tells how it may come back"
+
+static int refuse(const struct safety_store_options *options, int rc, const char *why, const char *what_to_do)
 {
-    const struct safety_store_options *options = value;
-    put_hash(writer, &options->chain_id);
-    bytes_put(writer, options->key.bytes, SIGN_PUBLIC_BYTES);
+    log_error("safety.refused", "file=%s/data.mdb error=\"%s\" do=\"%s\"", options->path, why, what_to_do);
+    return rc;
 }
 
-static int check_identity(struct safety_store *self, const struct safety_store_options *options)
+static int check_identity(const struct safety_store_options *options, const struct hash *chain_id,
+                          const struct sign_public *key, const char *file)
 {
-    struct span wanted;
-    uint8_t *memory = NULL, *value = NULL;
-    size_t size = 0;
-    int rc = encode(&wanted, &memory, put_identity, options);
-    if (rc < 0)
-        return rc;
-    rc = store_get_copy(self->store, self->meta, store_key_text("identity"), &value, &size);
-    if (rc == ERR_NOT_FOUND) {
-        rc = queue_put(self, self->meta, span_text("identity"), 0, put_identity, options);
-        rc = rc == 0 ? safety_store_flush(self) : rc;
-    } else if (rc == 0 && !span_equal(wanted, span_of(value, size))) {
-        bool same_chain = size == wanted.size && memcmp(value, wanted.data, HASH_BYTES) == 0;
-        log_error("store.foreign", "path=%s error=\"it belongs to another %s\"", LOG_QUOTE_TEXT(options->path),
-                  same_chain ? "validator's key" : "genesis file");
-        rc = ERR_CONFIG;
-    }
-    free(memory);
-    free(value);
-    return rc;
+    bool same_chain = hash_equal(chain_id, &options->chain_id);
+    if (same_chain && memcmp(key->bytes, options->key.bytes, SIGN_PUBLIC_BYTES) == 0)
+        return 0;
+    log_error("safety.refused", "file=%s error=\"it belongs to another %s\" do=\"%s\"", LOG_QUOTE_TEXT(file),
+              same_chain ? "validator's key" : "genesis file",
+              "look at DATA_DIR, SIGN_KEY_FILE, VOTED_MARK_FILE and GENESIS_FILE: they are of different validators");
+    return ERR_CONFIG;
 }
 
 static int open_tables(struct safety_store *self)
 {
-    int rc = store_table_open(self->store, "meta", STORE_KEYS_BYTES, &self->meta);
-    rc = rc == 0 ? store_table_open(self->store, "blocks", STORE_KEYS_HEIGHT, &self->blocks) : rc;
+    int rc = store_table_open(self->store, "blocks", STORE_KEYS_HEIGHT, &self->blocks);
     rc = rc == 0 ? store_table_open(self->store, "bodies", STORE_KEYS_BYTES, &self->bodies) : rc;
     return rc == 0 ? store_table_open(self->store, "open", STORE_KEYS_BYTES, &self->open) : rc;
+}
+
+static int see_any(void *context, const struct store_entry *entry)
+{
+    (void)context;
+    (void)entry;
+    return ERR_CORRUPT;
+}
+
+static int see_open(void *context, const struct store_entry *entry)
+{
+    (void)context;
+    return entry->key.bytes.size == OPEN_KEY_BYTES ? 0 : ERR_CORRUPT;
+}
+
+/* What a start reads, in a process of its own: see store_open(). */
+static int probe(struct store *store)
+{
+    struct store_table blocks, open;
+    uint64_t height;
+    int rc = voting_store_probe(store);
+    rc = rc == 0 ? store_table_open(store, "blocks", STORE_KEYS_HEIGHT, &blocks) : rc;
+    rc = rc == 0 ? store_last_height(store, blocks, &height) : rc;
+    rc = rc == 0 || rc == ERR_NOT_FOUND ? store_table_open(store, "open", STORE_KEYS_BYTES, &open) : rc;
+    rc = rc == 0 ? store_each_bytes(store, open, span_of(NULL, 0), see_open, NULL) : rc;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* Without a record there is nothing else either: it is part of the first write. */
+static int read_record(struct safety_store *self, const struct safety_store_options *options)
+{
+    const char *why = "a page of the file is damaged";
+    int rc = store_table_open(self->store, VOTING_STORE_META, STORE_KEYS_BYTES, &self->meta);
+    rc = rc == 0 ? voting_store_read(&self->record, self->store, self->meta, &why) : rc;
+    if (rc == 0)
+        return check_identity(options, &self->record.chain_id, &self->record.key, options->path);
+    if (rc == ERR_NOT_FOUND) {
+        self->record = (struct voting_record){.chain_id = options->chain_id, .key = options->key};
+        why = "the voting record is gone and other data is not";
+        rc = store_each_bytes(self->store, self->meta, span_of(NULL, 0), see_any, NULL);
+    }
+    return rc == ERR_CORRUPT ? refuse(options, rc, why, DO_RECREATE) : rc;
+}
+
+/* A store that is behind the mark is an older copy, or a new one in the place of one that was used. With a floor at or
+ * above every view of the mark the operator has said so. */
+static int compare_mark(struct safety_store *self, const struct safety_store_options *options)
+{
+    struct voted_mark mark;
+    uint64_t voted_view = mark_of(&self->record).last_voted_view;
+    int rc = voted_mark_read(&mark, options->mark_path);
+    if (rc == ERR_NOT_FOUND) {
+        if (self->record.starts == 0 || options->floor_view > voted_view)
+            return 0;
+        return refuse(options, ERR_CONFIG, "the store was used and its mark (VOTED_MARK_FILE) is gone",
+                      "bring the mark from where this validator ran last; if it is lost, " DO_RECREATE);
+    }
+    if (rc == ERR_CORRUPT && options->floor_view <= voted_view)
+        return refuse(options, rc, "the mark (VOTED_MARK_FILE) is damaged, so the store's age is not known",
+                      DO_RECREATE);
+    self->mark_is_void = rc == ERR_CORRUPT;
+    if (rc == ERR_CORRUPT)
+        return 0;
+    rc = rc == 0 ? check_identity(options, &mark.chain_id, &mark.key, options->mark_path) : rc;
+    if (rc < 0)
+        return rc;
+    bool older = mark.last_voted_view > voted_view || mark.sequence > self->record.sequence;
+    self->mark_is_void = older;
+    if (!older || mark.last_voted_view == 0 || options->floor_view >= mark.last_voted_view)
+        return 0;
+    log_error("safety.older",
+              "mark=%s mark_voted_view=%" PRIu64 " store_voted_view=%" PRIu64 " mark_sequence=%" PRIu64
+              " store_sequence=%" PRIu64,
+              LOG_QUOTE_TEXT(options->mark_path), mark.last_voted_view, voted_view, mark.sequence,
+              self->record.sequence);
+    return refuse(options, ERR_CONFIG, "it is older than the last use of the key", DO_RECREATE);
+}
+
+static int open_mark(struct safety_store *self, const struct safety_store_options *options)
+{
+    if (!options->mark_path)
+        return 0;
+    struct voted_mark first = mark_of(&self->record);
+    int rc = self->mark_is_void && unlink(options->mark_path) < 0 && errno != ENOENT ? -errno : 0;
+    rc = rc == 0 ? voted_mark_open(&self->mark, options->mark_path, &first) : rc;
+    if (rc < 0)
+        log_error("safety.mark", "file=%s error=\"%s\" do=\"%s\"", LOG_QUOTE_TEXT(options->mark_path), err_text(rc),
+                  "name a file in a directory that this process may write as VOTED_MARK_FILE");
+    return rc;
+}
+
+/* The mark is there before the store says that it was used; one of a lost state stays until the store has the floor. */
+static int begin(struct safety_store *self, const struct safety_store_options *options)
+{
+    struct voting_record record = self->record;
+    if (options->floor_view > record.floor_view)
+        record.floor_view = options->floor_view;
+    record.starts++;
+    int rc = self->mark_is_void ? 0 : open_mark(self, options);
+    rc = rc == 0 ? write_with(self, &record) : rc;
+    rc = rc == 0 && self->mark_is_void ? open_mark(self, options) : rc;
+    struct voted_mark mark = mark_of(&self->record);
+    return rc == 0 && self->mark.fd >= 0 ? voted_mark_write(&self->mark, &mark, /* sync= */ true) : rc;
 }
 
 int safety_store_open(struct safety_store **out, const struct safety_store_options *options)
@@ -564,13 +585,19 @@ int safety_store_open(struct safety_store **out, const struct safety_store_optio
     CLEANUP(safety_store_close) struct safety_store *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
+    self->mark.fd = -1;
     struct store_options store = {.path = options->path,
                                   .map_bytes = MAP_BYTES_START,
                                   .map_bytes_max = options->map_bytes_max,
-                                  .table_count_max = TABLES_MAX};
+                                  .table_count_max = VOTING_STORE_TABLES_MAX,
+                                  .probe = probe};
     int rc = store_open(&self->store, &store);
+    if (rc == ERR_CORRUPT)
+        return refuse(options, rc, "it is damaged", DO_RECREATE);
+    rc = rc == 0 ? read_record(self, options) : rc;
+    rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;
     rc = rc == 0 ? open_tables(self) : rc;
-    rc = rc == 0 ? check_identity(self, options) : rc;
+    rc = rc == 0 ? begin(self, options) : rc;
     if (rc < 0)
         return rc;
     rc = store_last_height(self->store, self->blocks, &self->height);
@@ -586,6 +613,7 @@ void safety_store_close(struct safety_store **self)
         return;
     for (size_t i = 0; i < (*self)->op_count; i++)
         free((*self)->memory[i]);
+    voted_mark_close(&(*self)->mark);
     store_close(&(*self)->store);
     free(*self);
     *self = NULL;

@@ -16,6 +16,7 @@
 #include "common/base/block.h"
 #include "common/base/cert.h"
 #include "common/base/sign.h"
+#include "common/base/voting.h"
 #include "services/consensusd/consensus.h"
 
 struct safety_store; /* opaque */
@@ -25,15 +26,20 @@ struct safety_store_options {
     uint64_t map_bytes_max;
     struct hash chain_id;
     struct sign_public key; /* whose votes these are */
+    const char *mark_path;  /* see common/edge/voted_mark.h; NULL: none */
+    uint64_t floor_view;    /* > 0: the operator says that the voting state was lost; see silence.c */
 };
 
-/* Returns 0; ERR_CONFIG (the store of another validator's key or of another genesis: logged); the errors of
- * store_open(); -ENOMEM. */
+/* Begin to use the store. Returns 0; ERR_CONFIG (the store of another validator's key or of another genesis, or older
+ * than the mark); ERR_CORRUPT; the errors of store_open() and voted_mark_open(); -ENOMEM. A refusal is logged as
+ * `safety.refused` with the file and what to do. */
 MUST_USE int safety_store_open(struct safety_store **out, const struct safety_store_options *options);
 void safety_store_close(struct safety_store **self);
 
-/* The voting state. Returns 0, ERR_NOT_FOUND (a new validator) or ERR_CORRUPT. */
-MUST_USE int safety_store_voting(struct safety_store *self, struct consensus_voting *out);
+/* The voting state as it is on disk, or NULL: this key never voted. Valid until the next write. */
+const struct consensus_voting *safety_store_voting(const struct safety_store *self);
+/* 0, or the view of safety_store_options.floor_view, of this start or an earlier one. */
+uint64_t safety_store_floor_view(const struct safety_store *self);
 
 /* The genesis header: read (ERR_NOT_FOUND when it is not there yet), and written once. */
 MUST_USE int safety_store_genesis(struct safety_store *self, struct block_header *out);

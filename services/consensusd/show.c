@@ -9,7 +9,7 @@
 
 enum { QUERY_BYTES_MAX = 64 << 10, QUEUE_COUNT_MAX = 100, FRESH_MS = 3000 };
 
-const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord"};
+const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord", "voting"};
 
 static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame", "sync_limit"};
 
@@ -79,6 +79,9 @@ const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT] = {
     [CONSENSUSD_METRIC_STORE_BYTES] = {.name = "cybermesh_consensusd_store_bytes",
                                        GAUGE,
                                        .help = "Bytes used in the store."},
+    [CONSENSUSD_METRIC_SILENT] = {.name = "cybermesh_consensusd_silent",
+                                  GAUGE,
+                                  .help = "1 while this validator may not vote, see the condition voting of /ready."},
 };
 
 static void show_counters(struct consensusd *self, const struct consensus_status *status)
@@ -102,6 +105,7 @@ static void show_counters(struct consensusd *self, const struct consensus_status
         {CONSENSUSD_METRIC_EQUIVOCATIONS, counters->equivocations},
         {CONSENSUSD_METRIC_PEERS_CONNECTED, peers_connected(self)},
         {CONSENSUSD_METRIC_STORE_BYTES, safety_store_bytes(self->store)},
+        {CONSENSUSD_METRIC_SILENT, status->floor_view > 0 || status->used_elsewhere_view > 0},
     };
     for (size_t i = 0; i < ARRAY_COUNT(values); i++)
         metrics_set(self->metrics, values[i].metric, (int64_t)values[i].value);
@@ -109,6 +113,26 @@ static void show_counters(struct consensusd *self, const struct consensus_status
                                         counters->dropped_unlinked, self->dropped_frames,    self->dropped_requests};
     for (size_t i = 0; i < DROP_COUNT; i++)
         metrics_set_at(self->metrics, CONSENSUSD_METRIC_DROPPED, i, (int64_t)drops[i]);
+}
+
+/* A validator that may not vote says why, again and again. */
+static void show_voting(struct consensusd *self, const struct consensus_status *status)
+{
+    char why[96];
+    if (status->used_elsewhere_view > 0)
+        snprintf(why, sizeof why, "the signing key was used elsewhere, in view %" PRIu64, status->used_elsewhere_view);
+    else if (status->floor_view > 0)
+        snprintf(why, sizeof why, "silent until a certificate of view %" PRIu64, status->floor_view);
+    else
+        why[0] = '\0';
+    admin_ready_set(self->admin, CONDITION_VOTING, why[0] == '\0', why[0] ? why : NULL);
+    if (status->used_elsewhere_view > 0)
+        log_limited(&self->silent_limit, LOG_LEVEL_ERROR, "safety.used_elsewhere",
+                    "view=%" PRIu64 " last_voted_view=%" PRIu64 " error=\"%s\" do=\"%s\"", status->used_elsewhere_view,
+                    status->last_voted_view,
+                    "a certificate has our signature for a view that this process never voted in; it votes no more",
+                    "look for another consensusd with this key, or an older copy of the store; docs/operations.md, "
+                    "A validator that lost its voting state");
 }
 
 void show_all(struct consensusd *self)
@@ -126,6 +150,7 @@ void show_all(struct consensusd *self)
     struct consensus_status status;
     consensus_status(self->core, &status);
     show_counters(self, &status);
+    show_voting(self, &status);
     admin_status_set_u64(self->admin, "height", status.committed_height);
     admin_status_set_u64(self->admin, "view", status.view);
     admin_status_set_u64(self->admin, "high_qc_view", status.high_qc_view);

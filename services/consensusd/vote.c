@@ -57,7 +57,7 @@ void vote_request_checks(struct consensus *self)
 static bool may_vote(const struct consensus *self, const struct block *block)
 {
     return block->voteable && block->state == BLOCK_VALID && block->header.view == self->view &&
-           block->header.view > self->voting.last_voted_view;
+           block->header.view > self->voting.last_voted_view && !silence_holds(self);
 }
 
 /* Who votes for a block can serve it after a crash, and so all that it stands on: blocks that came by sync are written

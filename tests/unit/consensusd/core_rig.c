@@ -19,7 +19,7 @@ static void sort_by_id(struct rig *self)
     }
 }
 
-static void start_core(struct rig *self, const struct consensus_voting *voting)
+static void start_core(struct rig *self, const struct consensus_voting *voting, uint64_t floor_view)
 {
     struct consensus_config config = {.genesis = &self->genesis,
                                       .self = self->self,
@@ -30,12 +30,18 @@ static void start_core(struct rig *self, const struct consensus_voting *voting)
                                       .root = self->root.header,
                                       .root_id = self->root.id,
                                       .voting = voting,
+                                      .floor_view = floor_view,
                                       .now_ms = self->now_ms};
     schedule_genesis(&config.root_schedule, &self->genesis);
     assert_int_equal(consensus_new(&self->core, &config), 0);
 }
 
 void rig_start(struct rig *self, uint64_t self_leads, const struct consensus_voting *voting)
+{
+    rig_start_above(self, self_leads, voting, 0);
+}
+
+void rig_start_above(struct rig *self, uint64_t self_leads, const struct consensus_voting *voting, uint64_t floor_view)
 {
     memset(self, 0, sizeof *self);
     self->genesis.validator_count = RIG_VALIDATORS;
@@ -56,14 +62,14 @@ void rig_start(struct rig *self, uint64_t self_leads, const struct consensus_vot
     self->self = rig_leader(self, self_leads);
     self->now_ms = 5000;
     self->wall_ms = start_wall_ms;
-    start_core(self, voting);
+    start_core(self, voting, floor_view);
 }
 
 void rig_restart(struct rig *self, const struct rig_block *root, const struct consensus_voting *voting)
 {
     consensus_destroy(&self->core);
     self->root = *root;
-    start_core(self, voting);
+    start_core(self, voting, 0);
 }
 
 void rig_stop(struct rig *self)

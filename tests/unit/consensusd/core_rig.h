@@ -37,6 +37,8 @@ struct rig {
 void rig_start(struct rig *self, uint64_t self_leads, const struct consensus_voting *voting);
 /* The same validator once more, whose last committed block is root. */
 void rig_restart(struct rig *self, const struct rig_block *root, const struct consensus_voting *voting);
+/* The same with a floor: see silence.c. */
+void rig_start_above(struct rig *self, uint64_t self_leads, const struct consensus_voting *voting, uint64_t floor_view);
 void rig_stop(struct rig *self);
 
 /* The leader of a view of the first epoch. */

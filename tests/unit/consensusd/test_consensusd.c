@@ -822,7 +822,8 @@ static void write_store_at(const struct version *root)
     struct safety_store_options options = {.path = "v0/data/consensusd",
                                            .map_bytes_max = (uint64_t)256 << 20,
                                            .chain_id = genesis->chain_id,
-                                           .key = key.public};
+                                           .key = key.public,
+                                           .mark_path = "v0/sign.key.voted"};
     struct safety_store *store = NULL;
     struct block_header proof[] = {root->header, root->header};
     struct schedule schedule;
@@ -856,7 +857,7 @@ static void a_validator_builds_on_the_block_it_restarted_with(void **state)
     execute(&root, &self->versions[0], NULL, 0);
     keep_version(self, &root);
     self->chain[++self->height] = root.id;
-    assert_int_equal(system("rm -rf v0/data"), 0);
+    assert_int_equal(system("rm -rf v0/data v0/sign.key.voted"), 0);
     write_store_at(&root);
     start(0);
     submit("tx");
@@ -904,14 +905,15 @@ static void a_block_with_a_wrong_root_gets_no_vote(void **state)
     assert_one_chain();
 }
 
-/* Commits are not synced, so a crash may take back what executord was told and made durable. */
+/* Commits are not synced, so a crash may take back what executord was told and made durable. (The mark is taken back
+ * too: without it the older store would be refused.) */
 static void a_validator_whose_executord_is_ahead_catches_up(void **state)
 {
     submit("tx");
     settle();
     play_for(600); /* commits are on disk */
     stop(3, SIGTERM);
-    assert_int_equal(system("cp -r v3/data v3/before"), 0);
+    assert_int_equal(system("cp -r v3/data v3/before && cp v3/sign.key.voted v3/before.voted"), 0);
     start(3);
     for (int i = 0; i < 5; i++) {
         submit("tx");
@@ -919,7 +921,7 @@ static void a_validator_whose_executord_is_ahead_catches_up(void **state)
     }
     stop(3, SIGKILL);
     executor_restart(&validators[3]);
-    assert_int_equal(system("rm -rf v3/data && mv v3/before v3/data"), 0);
+    assert_int_equal(system("rm -rf v3/data && mv v3/before v3/data && mv v3/before.voted v3/sign.key.voted"), 0);
     start(3);
     submit("tx");
     settle();

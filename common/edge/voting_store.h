@@ -1,0 +1,27 @@
+/* voting_store.h - where the voting record is in consensusd's store, and how it is read and judged: by consensusd at
+ * its start, and by cybermeshctl at any time.
+ *
+ * Not pure: files. Threads: as store.h.
+ */
+#pragma once
+
+#include "common/base/attr.h"
+#include "common/base/voting.h"
+#include "common/edge/store.h"
+
+#define VOTING_STORE_META "meta"  /* table, byte keys */
+#define VOTING_STORE_KEY "voting" /* the record's key in it */
+enum { VOTING_STORE_TABLES_MAX = 8 };
+
+/* Every write of the store renews the record, so the record's sequence is that of the write that is read: another one
+ * means that parts of the file are of different writes. Returns 0; ERR_NOT_FOUND (no record: a new store); ERR_CORRUPT
+ * (*why says what is wrong: static text). */
+MUST_USE int voting_store_read(struct voting_record *out, struct store *store, struct store_table meta,
+                               const char **why);
+
+/* For store_options.probe: reads the record and where it stands. */
+int voting_store_probe(struct store *store);
+
+/* The record of a store that a daemon may be using now: opened read-only, tried again while it is being written.
+ * Returns the same and the errors of store_open(). */
+MUST_USE int voting_store_look(struct voting_record *out, const char *path, const char **why);

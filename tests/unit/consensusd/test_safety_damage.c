@@ -1,0 +1,434 @@
+/* test_safety_damage.c - the voting state under kill -9, damage, copies and failing writes: a start sees the last state
+ * that was told, or refuses.
+ */
+#include "tests/unit/consensusd/samples.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/err.h"
+#include "common/edge/log.h"
+#include "common/edge/store.h"
+#include "common/edge/voted_mark.h"
+#include "common/edge/voting_store.h"
+#include "services/consensusd/safety_store.h"
+
+struct story {
+    char directory[32];
+    char path[64], file[96], mark[64], copy[96];
+    struct safety_store *store;
+};
+
+static struct safety_store_options options_of(const struct story *s)
+{
+    struct safety_store_options options = {
+        .path = s->path, .map_bytes_max = (uint64_t)256 << 20, .chain_id = sample_hash(0xc1), .mark_path = s->mark};
+    memset(options.key.bytes, 0x11, sizeof options.key.bytes);
+    return options;
+}
+
+static int open_rc(struct story *s)
+{
+    struct safety_store_options options = options_of(s);
+    return safety_store_open(&s->store, &options);
+}
+
+static void start(struct story *s)
+{
+    assert_int_equal(open_rc(s), 0);
+}
+
+static int setup(void **state)
+{
+    struct story *s = calloc(1, sizeof *s);
+    if (!s)
+        return -1;
+    snprintf(s->directory, sizeof s->directory, "/tmp/safety-XXXXXX");
+    if (!mkdtemp(s->directory))
+        return -1;
+    snprintf(s->path, sizeof s->path, "%s/data", s->directory);
+    snprintf(s->file, sizeof s->file, "%s/data.mdb", s->path);
+    snprintf(s->mark, sizeof s->mark, "%s/key.voted", s->directory);
+    snprintf(s->copy, sizeof s->copy, "%s/copy", s->directory);
+    start(s);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct story *s = *state;
+    safety_store_close(&s->store);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", s->directory);
+    int rc = system(command);
+    free(s);
+    return rc;
+}
+
+static int vote_rc(struct story *s, uint64_t view)
+{
+    static const struct span bodies[] = {{.data = (const uint8_t *)"one", .size = 3}};
+    struct consensus_voting voting = sample_voting(view);
+    struct block_header header = sample_header(view, 1);
+    struct hash id = sample_hash((uint8_t)view);
+    struct qc justify = sample_qc(view - 1, 3);
+    struct safety_store_vote vote = {
+        .voting = &voting, .header = &header, .id = &id, .justify = &justify, .bodies = bodies, .body_count = 1};
+    return safety_store_vote(s->store, &vote);
+}
+
+static void vote_in(struct story *s, uint64_t view)
+{
+    assert_int_equal(vote_rc(s, view), 0);
+}
+
+static uint64_t voted_view(const struct story *s)
+{
+    const struct consensus_voting *voting = safety_store_voting(s->store);
+    return voting ? voting->last_voted_view : 0;
+}
+
+static void copy_file(const char *to, const char *from)
+{
+    static uint8_t bytes[1 << 20];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ssize_t size = read(in, bytes, sizeof bytes);
+    assert_true(size > 0 && size < (ssize_t)sizeof bytes);
+    assert_int_equal(write(out, bytes, (size_t)size), size);
+    close(in);
+    close(out);
+}
+
+/* --- kill -9 ------------------------------------------------------------------------------------------------------ */
+
+static void vote_until_killed(struct story *s, int out, uint64_t view)
+{
+    start(s);
+    for (;; view++) {
+        if (vote_rc(s, view) != 0 || write(out, &view, sizeof view) != sizeof view)
+            _exit(1);
+    }
+}
+
+static void every_vote_told_before_kill_9_is_known_after_it(void **state)
+{
+    struct story *s = *state;
+    uint64_t told = 9;
+    for (unsigned round = 0; round < 6; round++) {
+        safety_store_close(&s->store);
+        int fds[2];
+        assert_int_equal(pipe(fds), 0);
+        pid_t child = fork();
+        if (child == 0)
+            vote_until_killed(s, fds[1], told + 1);
+        close(fds[1]);
+        uint64_t view = 0, until = told + 10 + round * 7;
+        while (told < until && read(fds[0], &view, sizeof view) == sizeof view)
+            told = view;
+        assert_int_equal(kill(child, SIGKILL), 0);
+        while (read(fds[0], &view, sizeof view) == sizeof view)
+            told = view;
+        close(fds[0]);
+        waitpid(child, NULL, 0);
+        assert_true(told >= until);
+        start(s);
+        assert_true(voted_view(s) >= told && voted_view(s) <= told + 1);
+        told = voted_view(s);
+    }
+}
+
+/* --- damage ------------------------------------------------------------------------------------------------------- */
+
+static void flip(const char *file, off_t at, uint8_t mask)
+{
+    int fd = open(file, O_RDWR);
+    uint8_t byte;
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= mask;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+/* A flipped bit is harmless or ends the start; the state is never another one. In a process of its own: what is read is
+ * tried before, but LMDB may end the process where only its writing meets the damage. */
+static bool refused_after_flip(struct story *s, off_t at, uint8_t mask)
+{
+    copy_file(s->file, s->copy);
+    flip(s->file, at, mask);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        if (open_rc(s) != 0)
+            _exit(1);
+        _exit(voted_view(s) == 21 ? 0 : 2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status))
+        assert_int_not_equal(WEXITSTATUS(status), 2);
+    return status != 0;
+}
+
+static void a_flipped_bit_anywhere_is_refused_or_harmless(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    vote_in(s, 21);
+    safety_store_close(&s->store);
+    copy_file(s->copy, s->file);
+    char mark_copy[96];
+    snprintf(mark_copy, sizeof mark_copy, "%s/mark", s->directory);
+    copy_file(mark_copy, s->mark);
+    struct stat status;
+    assert_int_equal(stat(s->file, &status), 0);
+    size_t refused = 0, tried = 0;
+    /* The two meta pages' used bytes, each with one bit; then every 97th byte of the rest. */
+    for (off_t at = 0; at < status.st_size; at += at < 160 || (at >= 4096 && at < 4096 + 160) ? 1 : 97) {
+        copy_file(s->mark, mark_copy);
+        refused += refused_after_flip(s, at, (uint8_t)(1 << (at % 8))) ? 1 : 0;
+        tried++;
+    }
+    assert_true(tried > 500 && refused > 20);
+}
+
+static void a_flipped_bit_in_the_voting_record_is_refused(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    safety_store_close(&s->store);
+    uint8_t page[4096];
+    struct signature vote = sample_signature(0x77);
+    size_t changed = 0;
+    int fd = open(s->file, O_RDWR);
+    for (off_t at = 0; pread(fd, page, sizeof page, at) == (ssize_t)sizeof page; at += (off_t)sizeof page) {
+        for (size_t i = 0; i + SIGN_BYTES < sizeof page; i++) {
+            if (memcmp(page + i, vote.bytes, SIGN_BYTES) != 0)
+                continue;
+            flip(s->file, at + (off_t)i, 1);
+            changed++;
+        }
+    }
+    close(fd);
+    assert_true(changed > 0);
+    assert_int_equal(open_rc(s), ERR_CORRUPT);
+}
+
+static void a_file_cut_short_is_refused(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    safety_store_close(&s->store);
+    copy_file(s->copy, s->file);
+    struct stat status;
+    assert_int_equal(stat(s->file, &status), 0);
+    for (off_t size = 0; size < status.st_size; size += 4096) {
+        copy_file(s->file, s->copy);
+        assert_int_equal(truncate(s->file, size), 0);
+        int rc = open_rc(s);
+        if (rc == 0) /* what is missing is of no use */
+            assert_int_equal(voted_view(s), 20);
+        else if (size == 0)
+            assert_int_equal(rc, ERR_CONFIG); /* as a new store, but the mark says that it was used */
+        safety_store_close(&s->store);
+        if (size > 0 && size <= 8192)
+            assert_int_not_equal(rc, 0);
+    }
+}
+
+/* --- copies ------------------------------------------------------------------------------------------------------- */
+
+static void an_older_copy_is_refused(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    copy_file(s->copy, s->file);
+    vote_in(s, 21);
+    safety_store_close(&s->store);
+    copy_file(s->file, s->copy);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+    assert_int_equal(unlink(s->file), 0); /* and so is an empty one */
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+}
+
+static void a_used_store_wants_its_mark(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    safety_store_close(&s->store);
+    assert_int_equal(unlink(s->mark), 0);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+    FILE *file = fopen(s->mark, "w");
+    fputs("no mark", file);
+    fclose(file);
+    assert_int_equal(open_rc(s), ERR_CORRUPT);
+}
+
+static void a_torn_mark_is_the_one_before_it(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    vote_in(s, 21);
+    struct voted_mark mark;
+    assert_int_equal(voted_mark_read(&mark, s->mark), 0);
+    assert_int_equal(mark.last_voted_view, 21);
+    flip(s->mark, (off_t)(mark.sequence % 2) * 512 + 40, 1);
+    assert_int_equal(voted_mark_read(&mark, s->mark), 0);
+    assert_int_equal(mark.last_voted_view, 20);
+    safety_store_close(&s->store);
+    start(s);
+    assert_int_equal(voted_view(s), 21);
+}
+
+/* The operator says that the state was lost, with a view that the mark does not contradict. */
+static void a_lost_state_comes_back_with_a_floor(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    safety_store_close(&s->store);
+    assert_int_equal(unlink(s->file), 0);
+    struct safety_store_options options = options_of(s);
+    options.floor_view = 19;
+    assert_int_equal(safety_store_open(&s->store, &options), ERR_CONFIG);
+    options.floor_view = 20;
+    assert_int_equal(safety_store_open(&s->store, &options), 0);
+    assert_int_equal(safety_store_floor_view(s->store), 20);
+    assert_null(safety_store_voting(s->store));
+    safety_store_close(&s->store);
+    start(s); /* the floor is kept */
+    assert_int_equal(safety_store_floor_view(s->store), 20);
+}
+
+static void another_validators_mark_is_refused(void **state)
+{
+    struct story *s = *state;
+    safety_store_close(&s->store);
+    struct safety_store_options options = options_of(s);
+    struct voted_mark other = {.chain_id = options.chain_id, .starts = 1, .last_voted_view = 3};
+    struct voted_mark_file file;
+    assert_int_equal(unlink(s->mark), 0);
+    assert_int_equal(voted_mark_open(&file, s->mark, &other), 0);
+    voted_mark_close(&file);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+}
+
+/* --- a reader beside the daemon ----------------------------------------------------------------------------------- */
+
+static void the_record_can_be_looked_at_while_it_is_written(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    struct voting_record record;
+    const char *why = "";
+    assert_int_equal(voting_store_look(&record, s->path, &why), 0);
+    assert_int_equal(record.voting.last_voted_view, 20);
+    assert_int_equal(record.starts, 1);
+    vote_in(s, 21);
+    assert_int_equal(voting_store_look(&record, s->path, &why), 0);
+    assert_int_equal(record.voting.last_voted_view, 21);
+    assert_int_equal(voting_store_look(&record, s->directory, &why), -ENOENT);
+}
+
+/* --- failing operations ------------------------------------------------------------------------------------------- */
+
+static int fail_at; /* counts down; 0: nothing fails */
+
+static bool fails(void)
+{
+    return fail_at > 0 && --fail_at == 0;
+}
+
+int __real_store_write(struct store *self, const struct store_op *ops, size_t count);
+int __wrap_store_write(struct store *self, const struct store_op *ops, size_t count);
+int __wrap_store_write(struct store *self, const struct store_op *ops, size_t count)
+{
+    return fails() ? -EIO : __real_store_write(self, ops, count);
+}
+
+int __real_store_table_open(struct store *self, const char *name, enum store_keys keys, struct store_table *out);
+int __wrap_store_table_open(struct store *self, const char *name, enum store_keys keys, struct store_table *out);
+int __wrap_store_table_open(struct store *self, const char *name, enum store_keys keys, struct store_table *out)
+{
+    return fails() ? -EIO : __real_store_table_open(self, name, keys, out);
+}
+
+int __real_store_get(struct store *self, struct store_table table, struct store_key key, store_visit_fn *visit,
+                     void *context);
+int __wrap_store_get(struct store *self, struct store_table table, struct store_key key, store_visit_fn *visit,
+                     void *context);
+int __wrap_store_get(struct store *self, struct store_table table, struct store_key key, store_visit_fn *visit,
+                     void *context)
+{
+    return fails() ? -EIO : __real_store_get(self, table, key, visit, context);
+}
+
+int __real_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
+int __wrap_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
+int __wrap_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
+{
+    return fails() ? -EIO : __real_voted_mark_write(file, mark, sync);
+}
+
+int __real_voted_mark_open(struct voted_mark_file *out, const char *path, const struct voted_mark *first);
+int __wrap_voted_mark_open(struct voted_mark_file *out, const char *path, const struct voted_mark *first);
+int __wrap_voted_mark_open(struct voted_mark_file *out, const char *path, const struct voted_mark *first)
+{
+    return fails() ? -EIO : __real_voted_mark_open(out, path, first);
+}
+
+/* The first, second, ... operation of a first start, a vote and a second start fails: what was not told may be lost,
+ * what was told never is, and the next start without failures works. */
+static void any_operation_may_fail(void **state)
+{
+    struct story *s = *state;
+    int step = 1;
+    for (bool failed = true; failed; step++) {
+        safety_store_close(&s->store);
+        assert_true(unlink(s->file) == 0 && (unlink(s->mark) == 0 || errno == ENOENT));
+        uint64_t told = 0;
+        fail_at = step;
+        int rc = open_rc(s);
+        rc = rc == 0 ? vote_rc(s, 20) : rc;
+        told = rc == 0 ? 20 : 0;
+        safety_store_close(&s->store);
+        rc = rc == 0 ? open_rc(s) : rc;
+        rc = rc == 0 ? vote_rc(s, 21) : rc;
+        told = rc == 0 ? 21 : told;
+        safety_store_close(&s->store);
+        failed = fail_at == 0;
+        fail_at = 0;
+        assert_true(failed == (rc != 0));
+        start(s);
+        assert_true(voted_view(s) >= told);
+    }
+    assert_true(step > 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        STORY(every_vote_told_before_kill_9_is_known_after_it),
+        STORY(a_flipped_bit_anywhere_is_refused_or_harmless),
+        STORY(a_flipped_bit_in_the_voting_record_is_refused),
+        STORY(a_file_cut_short_is_refused),
+        STORY(an_older_copy_is_refused),
+        STORY(a_used_store_wants_its_mark),
+        STORY(a_torn_mark_is_the_one_before_it),
+        STORY(a_lost_state_comes_back_with_a_floor),
+        STORY(another_validators_mark_is_refused),
+        STORY(the_record_can_be_looked_at_while_it_is_written),
+        STORY(any_operation_may_fail),
+    };
+    log_set_fd(open("/dev/null", O_WRONLY));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
