@@ -136,7 +136,9 @@ void pacemaker_pool_changed(struct consensus *self)
 static void time_out(struct consensus *self)
 {
     struct consensus_voting *voting = &self->voting;
-    if (self->view < voting->last_voted_view || silence_holds(self))
+    if (self->view < voting->last_voted_view)
+        return;
+    if (silence_holds(self))
         return;
     struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_SEND_TIMEOUT);
     if (!effect)

@@ -57,7 +57,7 @@ void vote_request_checks(struct consensus *self)
 static bool may_vote(const struct consensus *self, const struct block *block)
 {
     return block->voteable && block->state == BLOCK_VALID && block->header.view == self->view &&
-           block->header.view > self->voting.last_voted_view && !silence_holds(self);
+           block->header.view > self->voting.last_voted_view;
 }
 
 /* Who votes for a block can serve it after a crash, and so all that it stands on: blocks that came by sync are written
@@ -76,6 +76,8 @@ static bool store_ancestors(struct consensus *self, const struct block *block)
 
 bool vote_cast(struct consensus *self, struct block *block)
 {
+    if (silence_holds(self))
+        return false;
     if (!may_vote(self, block) || !store_ancestors(self, block))
         return false;
     struct consensus_voting *voting = &self->voting;

@@ -141,6 +141,25 @@ MUTANTS = [
         self->voting.has_vote = false;
 """)),
 
+    # The voting state is the last one of the key.
+    mutant("votes-though-the-key-signed-elsewhere", "no vote after a certificate showed our signature of elsewhere",
+           "consensusd_silence",
+           (VOTE, "    if (silence_holds(self))\n        return false;\n", "")),
+    mutant("times-out-though-the-key-signed-elsewhere", "no timeout after a certificate showed our signature of elsewhere",
+           "consensusd_silence",
+           (PACEMAKER, "    if (silence_holds(self))\n        return;\n", "")),
+    mutant("floor-not-held", "a lost voting state is silent until a certificate of the floor's view",
+           "consensusd_silence",
+           (HOME + "silence.c", "self->used_elsewhere_view > 0 || self->voting.high_qc.view < self->floor_view",
+            "self->used_elsewhere_view > 0")),
+    mutant("older-store-accepted", "a store that is behind its key's mark is refused", "consensusd_safety_damage",
+           (HOME + "safety_store.c", "rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;", "")),
+    mutant("record-of-another-write-accepted", "the voting record is of the write that the store shows",
+           "consensusd_safety_damage",
+           ("common/base/voting.c", "memcmp(seal.bytes, value.data + sealed.size, HASH_BYTES) != 0", "false"),
+           ("common/edge/voting_store.c", "record.sequence != entry->sequence", "false"),
+           ("common/edge/store.c", "memcmp(wanted, entry.value.data + entry.value.size, CHECKSUM_BYTES) != 0", "false")),
+
     # Final.
     mutant("commit-without-consecutive-views", "a block is final when its certified child is of the very next view", CORE,
            (COMMIT, """    if (parent->header.view + 1 != block->header.view)

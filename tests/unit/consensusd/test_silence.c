@@ -87,6 +87,23 @@ static void a_lost_state_is_silent_until_the_floor(void **state)
     assert_int_equal(rig_status(&rig).floor_view, 0);
 }
 
+/* Views above the floor are fresh, but the lock is forgotten: only a certificate of the floor's view makes up for it.
+ */
+static void a_view_above_the_floor_is_not_enough(void **state)
+{
+    (void)state;
+    rig_start_above(&rig, 5, NULL, 2);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 3, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    assert_int_equal(rig_status(&rig).view, 4);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 4, 1);
+    rig_accept(&rig, &block, &genesis, &tc);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+    rig_tick(&rig, 60000);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +113,7 @@ int main(void)
         STORY(a_timeout_certificate_shows_it_too),
         STORY(what_this_validator_signed_itself_is_no_surprise),
         STORY(a_lost_state_is_silent_until_the_floor),
+        STORY(a_view_above_the_floor_is_not_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
