@@ -1,5 +1,6 @@
 """Every ZeroMQ socket that a cluster binds to tcp: who may knock, and a client that knocks with any key (pyzmq)."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,9 +103,10 @@ class Guest:
             self.socket.subscribe(b"")
 
     def ask(self):
-        """Send the request; a SUB has asked already."""
+        """Send the request; a SUB has asked already. Who was refused before may have no connection left to send on."""
         if self.door.request is not None:
-            self.socket.send(self.door.request)
+            with contextlib.suppress(zmq.Again):
+                self.socket.send(self.door.request, zmq.DONTWAIT)
 
     def let_in(self):
         """Whether the door opened, once that is known."""
