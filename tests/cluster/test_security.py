@@ -124,7 +124,7 @@ for path in sys.argv[1:]:
         if path.endswith(".sock"):
             socket.socket(socket.AF_UNIX).connect(path)
         else:
-            open(path).read()
+            open(path, "rb").read()
         told[path] = "open"
     except OSError as error:
         told[path] = type(error).__name__
