@@ -41,7 +41,10 @@ bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t
     if (vote && !vote->known)
         *vote = (struct tally_vote){.known = true, .height = height, .block_id = *block_id, .signature = *signature};
     else if (vote && !same)
-        self->counters.equivocations++;
+        evidence_of_vote(
+            self, validator,
+            &(struct consensus_vote){.view = view, .height = height, .block_id = *block_id, .signature = *signature},
+            vote);
     return true;
 }
 

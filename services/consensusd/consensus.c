@@ -151,6 +151,9 @@ static void dispatch(struct consensus *self, const struct consensus_event *event
     case CONSENSUS_HEARTBEAT:
         pacemaker_on_heartbeat(self, event);
         break;
+    case CONSENSUS_EVIDENCE:
+        evidence_on_event(self, event);
+        break;
     case CONSENSUS_SYNCED:
         catchup_on_synced(self, event);
         break;

@@ -16,6 +16,7 @@
 #include "common/base/attr.h"
 #include "common/base/block.h"
 #include "common/base/cert.h"
+#include "common/base/equivocation.h"
 #include "common/base/genesis.h"
 #include "common/base/hash.h"
 #include "common/base/schedule.h"
@@ -92,6 +93,7 @@ enum consensus_event_type {
     CONSENSUS_TIMEOUT,
     CONSENSUS_NEW_VIEW,
     CONSENSUS_HEARTBEAT,
+    CONSENSUS_EVIDENCE,
     CONSENSUS_SYNCED,   /* certified blocks, ascending contiguous heights; count 0: the peer had none */
     CONSENSUS_RESTORED, /* one uncommitted block from the own store, in height order, before the first tick */
     CONSENSUS_BUILT,    /* answer to BUILD */
@@ -114,6 +116,7 @@ struct consensus_event {
         struct consensus_timeout timeout;
         const struct tc *new_view;
         struct consensus_heartbeat heartbeat;
+        const struct equivocation *evidence;
         struct {
             const struct consensus_certified *blocks;
             size_t count;
@@ -147,12 +150,13 @@ enum consensus_effect_type {
     CONSENSUS_SEND_TIMEOUT,
     CONSENSUS_SEND_NEW_VIEW,
     CONSENSUS_SEND_HEARTBEAT,
-    CONSENSUS_BUILD,   /* take candidates (none if !with_txs), execute them on the parent, answer BUILT */
-    CONSENSUS_CHECK,   /* get the bodies, execute, answer CHECKED */
-    CONSENSUS_RECHECK, /* would the longest waiting pooled transactions be executed on the parent? */
-    CONSENSUS_COMMIT,  /* final, in height order; the block was checked */
-    CONSENSUS_SYNC,    /* ask the peer for certified blocks from height_first */
-    CONSENSUS_FORGET,  /* the uncommitted block is abandoned */
+    CONSENSUS_SEND_EVIDENCE, /* once for each offender, found here or told by another */
+    CONSENSUS_BUILD,         /* take candidates (none if !with_txs), execute them on the parent, answer BUILT */
+    CONSENSUS_CHECK,         /* get the bodies, execute, answer CHECKED */
+    CONSENSUS_RECHECK,       /* would the longest waiting pooled transactions be executed on the parent? */
+    CONSENSUS_COMMIT,        /* final, in height order; the block was checked */
+    CONSENSUS_SYNC,          /* ask the peer for certified blocks from height_first */
+    CONSENSUS_FORGET,        /* the uncommitted block is abandoned */
 };
 
 struct consensus_build {
@@ -198,6 +202,7 @@ struct consensus_effect {
         struct consensus_timeout timeout;
         const struct tc *new_view;
         struct consensus_heartbeat heartbeat;
+        const struct equivocation *evidence;
         struct consensus_build build;
         struct consensus_check check;
         struct {
@@ -218,9 +223,21 @@ struct consensus_effects {
     size_t count;
 };
 
+/* Why a view timed out here. */
+enum consensus_timeout_reason {
+    CONSENSUS_TIMEOUT_NO_PROPOSAL,    /* no block of the view came */
+    CONSENSUS_TIMEOUT_NO_PAYLOAD,     /* its block came; its transactions or their execution did not */
+    CONSENSUS_TIMEOUT_REFUSED,        /* its block breaks a rule */
+    CONSENSUS_TIMEOUT_NO_CERTIFICATE, /* its block is good; the votes did not come */
+    CONSENSUS_TIMEOUT_JOINED,         /* others timed out */
+    CONSENSUS_TIMEOUT_REASONS,
+};
+
 struct consensus_counters {
     uint64_t dropped_stale, dropped_ahead, dropped_bad, dropped_unlinked; /* messages */
-    uint64_t equivocations;
+    uint64_t equivocations;                                               /* second statements seen */
+    uint64_t offenders;                                                   /* validators with a proof against them */
+    uint64_t timeout_reasons[CONSENSUS_TIMEOUT_REASONS];
     uint64_t timeouts_sent, timeout_certificates, blocks_proposed, votes_sent, commits, signatures_verified;
 };
 

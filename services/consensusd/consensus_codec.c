@@ -132,6 +132,11 @@ static int get_body(struct consensus_codec_frame *out, const frame_pb *pb, uint3
         rc = get_qc(&out->qc, pb->heartbeat->high_qc);
         rc = rc == 0 && pb->heartbeat->high_tc ? get_tc(&out->tc, pb->heartbeat->high_tc) : rc;
         return rc == 0 ? get_signature(&event->u.heartbeat.signature, &pb->heartbeat->signature) : rc;
+    case CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_EVIDENCE:
+        event->type = CONSENSUS_EVIDENCE;
+        event->u.evidence = &out->evidence;
+        rc = equivocation_decode(&out->evidence, span_of(pb->evidence->body.data, pb->evidence->body.len));
+        return rc == 0 ? 0 : ERR_MALFORMED;
     case CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY__NOT_SET:
     case _CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY__CASE_IS_INT_SIZE:
         break;
@@ -289,6 +294,18 @@ static int pack_new_view(frame_pb *frame, const struct tc *certificate, uint8_t 
     return pack(&frame->base, out, size);
 }
 
+static int pack_evidence(frame_pb *frame, const struct equivocation *evidence, uint8_t **out, size_t *size)
+{
+    Cybermesh__Consensus__V1__Evidence pb;
+    cybermesh__consensus__v1__evidence__init(&pb);
+    uint8_t body[EQUIVOCATION_BODY_BYTES_MAX];
+    size_t body_size = equivocation_encode(body, evidence);
+    pb.body = LOAN(body, body_size);
+    frame->body_case = CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_EVIDENCE;
+    frame->evidence = &pb;
+    return pack(&frame->base, out, size);
+}
+
 static int pack_heartbeat(frame_pb *frame, const struct consensus_heartbeat *heartbeat, uint8_t **out, size_t *size)
 {
     Cybermesh__Consensus__V1__Heartbeat pb;
@@ -330,6 +347,9 @@ int consensus_codec_encode(const struct consensus_effect *effect, const struct c
     case CONSENSUS_SEND_HEARTBEAT:
         *topic = "consensus/heartbeat";
         return pack_heartbeat(&frame, &effect->u.heartbeat, out, size);
+    case CONSENSUS_SEND_EVIDENCE:
+        *topic = "consensus/evidence";
+        return pack_evidence(&frame, effect->u.evidence, out, size);
     case CONSENSUS_PERSIST:
     case CONSENSUS_BUILD:
     case CONSENSUS_CHECK:

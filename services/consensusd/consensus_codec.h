@@ -25,6 +25,7 @@ struct consensus_codec_frame {
     uint64_t high_qc_view;
     struct qc qc;
     struct tc tc;
+    struct equivocation evidence;
     struct hash *tx_ids;
 };
 

@@ -93,6 +93,10 @@ struct consensus {
     size_t proof_header_count;
     struct hash excluded[CONSENSUS_BLOCKS_MAX];
     struct block *path[CONSENSUS_BLOCKS_MAX + 1];
+    /* evidence.c */
+    uint64_t accused; /* bit i: there is proof against validator i */
+    struct equivocation evidence[GENESIS_VALIDATORS_MAX];
+
     struct qc proposal_justify, timeout_qc, heartbeat_qc;
     struct tc proposal_tc, new_view_tc, heartbeat_tc;
 };
@@ -155,6 +159,14 @@ void pacemaker_rechecked(struct consensus *self, uint32_t live_count);
 void pacemaker_pool_changed(struct consensus *self);
 uint64_t pacemaker_deadline_ms(const struct consensus *self);
 uint64_t pacemaker_view_timeout_ms(const struct consensus *self);
+
+/* evidence.c */
+/* The validator's vote in this view is not the one that was seen before; its signature is good. */
+void evidence_of_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
+                      const struct tally_vote *before);
+/* A proposal with a good signature. */
+void evidence_of_proposal(struct consensus *self, uint32_t validator, const struct equivocation_statement *proposal);
+void evidence_on_event(struct consensus *self, const struct consensus_event *event);
 
 /* commit.c */
 /* Two-chain rule for a block that has its certificate. */

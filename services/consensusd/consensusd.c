@@ -85,6 +85,15 @@ static int carry_out(struct consensusd *self, const struct consensus_effect *eff
         log_info("view.timeout", "view=%llu", (unsigned long long)effect->u.timeout.view);
         peers_broadcast(self, effect);
         break;
+    case CONSENSUS_SEND_EVIDENCE: {
+        int offender = genesis_validator_index(self->genesis, &effect->u.evidence->offender);
+        log_warn("validator.equivocated", "validator=%s kind=%s view=%llu",
+                 LOG_QUOTE_TEXT(self->genesis->validators[offender].name),
+                 effect->u.evidence->kind == EQUIVOCATION_VOTE ? "vote" : "proposal",
+                 (unsigned long long)effect->u.evidence->view);
+        peers_broadcast(self, effect);
+        break;
+    }
     case CONSENSUS_SEND_VOTE:
     case CONSENSUS_SEND_NEW_VIEW:
     case CONSENSUS_SEND_HEARTBEAT:

@@ -132,8 +132,22 @@ void pacemaker_pool_changed(struct consensus *self)
     look_for_work(self);
 }
 
+/* What the view's certificate waited for. */
+static enum consensus_timeout_reason timeout_reason(const struct consensus *self)
+{
+    enum consensus_timeout_reason reason = CONSENSUS_TIMEOUT_NO_PROPOSAL;
+    for (const struct block *block = blocktree_first(self->tree); block; block = block->next) {
+        if (block->header.view != self->view)
+            continue;
+        if (block->state == BLOCK_VALID)
+            return CONSENSUS_TIMEOUT_NO_CERTIFICATE;
+        reason = block->state == BLOCK_REFUSED ? CONSENSUS_TIMEOUT_REFUSED : CONSENSUS_TIMEOUT_NO_PAYLOAD;
+    }
+    return reason;
+}
+
 /* A timeout for view v is signed with the highest QC's view, only if v >= last_voted_view; it sets last_voted_view. */
-static void time_out(struct consensus *self)
+static void time_out(struct consensus *self, enum consensus_timeout_reason reason)
 {
     struct consensus_voting *voting = &self->voting;
     if (self->view < voting->last_voted_view)
@@ -158,6 +172,7 @@ static void time_out(struct consensus *self)
     cert_timeout_bytes(message, &self->genesis->chain_id, self->view, voting->high_qc.view);
     sign_message(&effect->u.timeout.signature, &self->key, span_of(message, sizeof message));
     self->counters.timeouts_sent++;
+    self->counters.timeout_reasons[reason]++;
     struct tally_view *slot = tally_at(self->tally, self->view);
     assert(slot);
     struct tally_timeout *own = &slot->timeouts[self->self];
@@ -205,7 +220,7 @@ void pacemaker_on_timeout(struct consensus *self, const struct consensus_event *
     if (timeout->view == self->view && !joined && slot->timeout_count >= join_count) {
         self->timer_start_ms = self->now_ms;
         self->timeouts_in_row++;
-        time_out(self);
+        time_out(self, CONSENSUS_TIMEOUT_JOINED);
     }
     certificate_form_tc(self, timeout->view);
 }
@@ -272,7 +287,7 @@ void pacemaker_tick(struct consensus *self)
     if (self->now_ms >= timer_due_ms(self)) {
         self->timer_start_ms = self->now_ms;
         self->timeouts_in_row++;
-        time_out(self);
+        time_out(self, timeout_reason(self));
     }
     recheck(self);
     if (self->now_ms >= self->heartbeat_ms)

@@ -14,8 +14,11 @@ const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "exec
 static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame", "sync_limit"};
 
 /* In the order of enum consensus_event_type. */
-enum { MESSAGES = CONSENSUS_HEARTBEAT - CONSENSUS_PROPOSAL + 1 };
-static const char *const message_names[MESSAGES] = {"proposal", "vote", "timeout", "new_view", "heartbeat"};
+enum { MESSAGES = CONSENSUS_EVIDENCE - CONSENSUS_PROPOSAL + 1 };
+static const char *const message_names[MESSAGES] = {"proposal", "vote", "timeout", "new_view", "heartbeat", "evidence"};
+
+static const char *const timeout_names[CONSENSUS_TIMEOUT_REASONS] = {"no_proposal", "no_payload", "refused",
+                                                                     "no_certificate", "joined"};
 
 #define COUNTER .kind = METRIC_COUNTER
 #define GAUGE .kind = METRIC_GAUGE
@@ -48,7 +51,16 @@ const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT] = {
                                       .help = "Signatures verified."},
     [CONSENSUSD_METRIC_EQUIVOCATIONS] = {.name = "cybermesh_consensusd_equivocations_total",
                                          COUNTER,
-                                         .help = "Second, different votes of a validator in a view."},
+                                         .help = "Second, different votes or proposals of a validator in a view."},
+    [CONSENSUSD_METRIC_OFFENDERS] = {.name = "cybermesh_consensusd_offenders",
+                                     GAUGE,
+                                     .help = "Validators with a proof of equivocation against them, since the start."},
+    [CONSENSUSD_METRIC_TIMEOUT_REASONS] = {.name = "cybermesh_consensusd_view_timeouts_total",
+                                           COUNTER,
+                                           .label = "reason",
+                                           .label_values = timeout_names,
+                                           .label_count = CONSENSUS_TIMEOUT_REASONS,
+                                           .help = "Timeouts sent, by what was missing."},
     [CONSENSUSD_METRIC_DROPPED] = {.name = "cybermesh_consensusd_dropped_total",
                                    COUNTER,
                                    .label = "reason",
@@ -103,6 +115,7 @@ static void show_counters(struct consensusd *self, const struct consensus_status
         {CONSENSUSD_METRIC_COMMITS, counters->commits},
         {CONSENSUSD_METRIC_SIGNATURES, counters->signatures_verified},
         {CONSENSUSD_METRIC_EQUIVOCATIONS, counters->equivocations},
+        {CONSENSUSD_METRIC_OFFENDERS, counters->offenders},
         {CONSENSUSD_METRIC_PEERS_CONNECTED, peers_connected(self)},
         {CONSENSUSD_METRIC_STORE_BYTES, safety_store_bytes(self->store)},
         {CONSENSUSD_METRIC_SILENT, status->floor_view > 0 || status->used_elsewhere_view > 0},
@@ -113,6 +126,8 @@ static void show_counters(struct consensusd *self, const struct consensus_status
                                         counters->dropped_unlinked, self->dropped_frames,    self->dropped_requests};
     for (size_t i = 0; i < DROP_COUNT; i++)
         metrics_set_at(self->metrics, CONSENSUSD_METRIC_DROPPED, i, (int64_t)drops[i]);
+    for (size_t i = 0; i < CONSENSUS_TIMEOUT_REASONS; i++)
+        metrics_set_at(self->metrics, CONSENSUSD_METRIC_TIMEOUT_REASONS, i, (int64_t)counters->timeout_reasons[i]);
 }
 
 /* A validator that may not vote says why, again and again. */

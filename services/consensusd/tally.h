@@ -10,6 +10,7 @@
 
 #include "common/base/attr.h"
 #include "common/base/cert.h"
+#include "common/base/equivocation.h"
 
 enum { TALLY_VIEWS = 128 };
 
@@ -26,10 +27,17 @@ struct tally_timeout {
     struct signature signature;
 };
 
+/* The first proposal of a validator in a view: what a second one is compared with. */
+struct tally_proposal {
+    bool known;
+    struct equivocation_statement statement;
+};
+
 struct tally_view {
     uint64_t view;
-    struct tally_vote *votes;       /* by validator */
-    struct tally_timeout *timeouts; /* by validator */
+    struct tally_vote *votes;         /* by validator */
+    struct tally_timeout *timeouts;   /* by validator */
+    struct tally_proposal *proposals; /* by validator */
     uint32_t timeout_count;
     struct qc best_qc; /* of the timeouts, the one with the greatest view */
 };

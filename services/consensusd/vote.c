@@ -132,6 +132,11 @@ void vote_on_checked(struct consensus *self, const struct consensus_event *event
     vote_retry_held(self);
 }
 
+static struct hash attached_hash(const struct consensus_proposal *proposal)
+{
+    return proposal->tc ? tc_hash(proposal->tc) : (struct hash){0};
+}
+
 /* What can be judged without the parent: the proposer, its signature, and the form of what it carries. */
 static bool proposal_form_valid(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
                                 const struct hash *id)
@@ -146,9 +151,7 @@ static bool proposal_form_valid(struct consensus *self, uint32_t sender, const s
         header->justify_view != justify->view || header->justify_signers != qc_signers(justify) ||
         justify->view >= header->view)
         return false;
-    struct hash attached = {0};
-    if (proposal->tc)
-        attached = tc_hash(proposal->tc);
+    struct hash attached = attached_hash(proposal);
     uint8_t message[CERT_PROPOSAL_BYTES];
     cert_proposal_bytes(message, &self->genesis->chain_id, id, &attached);
     self->counters.signatures_verified++;
@@ -303,6 +306,10 @@ void vote_on_proposal(struct consensus *self, const struct consensus_event *even
         self->counters.dropped_bad++;
         return;
     }
+    evidence_of_proposal(
+        self, event->sender,
+        &(struct equivocation_statement){
+            .block_id = id, .header = *header, .tc_hash = attached_hash(proposal), .signature = proposal->signature});
     certificate_take_qc(self, proposal->justify);
     if (proposal->tc)
         certificate_take_tc(self, proposal->tc);

@@ -80,6 +80,7 @@ static void carry_out(struct cluster *self, uint32_t index, const struct consens
     case CONSENSUS_SEND_TIMEOUT:
     case CONSENSUS_SEND_NEW_VIEW:
     case CONSENSUS_SEND_HEARTBEAT:
+    case CONSENSUS_SEND_EVIDENCE:
         invariants_sent(self, index, effect);
         send(self, index, effect);
         break;

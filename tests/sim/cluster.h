@@ -68,6 +68,8 @@ void cluster_run(struct cluster *self, uint64_t duration_ms);
 uint64_t cluster_now_ms(const struct cluster *self);
 uint64_t cluster_height(const struct cluster *self, uint32_t validator);
 uint64_t cluster_committed_txs(const struct cluster *self, uint32_t validator);
+/* Proofs of equivocation that honest validators have told. */
+uint64_t cluster_evidence(const struct cluster *self);
 /* Has the candidate a turn, by the validator's committed chain? */
 bool cluster_leads(const struct cluster *self, uint32_t validator, uint32_t candidate);
 /* Timeouts that the validator has sent since its start. */

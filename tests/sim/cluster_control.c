@@ -109,6 +109,11 @@ uint64_t cluster_committed_txs(const struct cluster *self, uint32_t validator)
     return self->nodes[validator].committed_txs;
 }
 
+uint64_t cluster_evidence(const struct cluster *self)
+{
+    return self->evidence_count;
+}
+
 bool cluster_leads(const struct cluster *self, uint32_t validator, uint32_t candidate)
 {
     const struct schedule *schedule = model_schedule(self, &self->nodes[validator].root_id);

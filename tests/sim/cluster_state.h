@@ -45,6 +45,7 @@ struct parcel {
     struct consensus_event event;
     struct qc qc;
     struct tc tc;
+    struct equivocation evidence;
     struct hash *tx_ids;
     uint64_t height_first; /* MAIL_SYNC_ASK */
     struct certified_copy *certified;
@@ -149,6 +150,7 @@ struct cluster {
     struct map *tx_index; /* tx id -> index + 1 */
     struct hash *final;   /* by height: the block everybody commits */
     uint64_t steps, fingerprint;
+    uint64_t evidence_count; /* told by honest validators */
     char violation[256];
 };
 

@@ -176,12 +176,23 @@ static bool certificates_verify(const struct cluster *self, const struct consens
     return (!qc || qc_verify(qc, &self->genesis) == 0) && (!tc || tc_verify(tc, &self->genesis) == 0);
 }
 
+/* Only who lied is accused, and the proof holds. */
+static void sent_evidence(struct cluster *self, uint32_t index, const struct equivocation *evidence)
+{
+    int offender = genesis_validator_index(&self->genesis, &evidence->offender);
+    if (offender < 0 || !self->nodes[offender].liar || equivocation_verify(evidence, &self->genesis) != 0)
+        violate(self, "an honest validator is accused", index, evidence->view);
+    self->evidence_count++;
+}
+
 void invariants_sent(struct cluster *self, uint32_t index, const struct consensus_effect *effect)
 {
     if (self->nodes[index].liar)
         return;
     if (!certificates_verify(self, effect))
         violate(self, "a message with a bad certificate", index, (uint64_t)effect->type);
+    if (effect->type == CONSENSUS_SEND_EVIDENCE)
+        sent_evidence(self, index, effect->u.evidence);
     if (effect->type == CONSENSUS_SEND_VOTE)
         sent_vote(self, index, effect->u.vote.view, &effect->u.vote.block_id);
     else if (effect->type == CONSENSUS_SEND_PROPOSAL)

@@ -163,6 +163,11 @@ struct parcel *mail_parcel_of(const struct consensus_effect *effect)
         parcel->event.u.heartbeat.high_qc = take_qc(parcel, effect->u.heartbeat.high_qc);
         parcel->event.u.heartbeat.high_tc = take_tc(parcel, effect->u.heartbeat.high_tc);
         break;
+    case CONSENSUS_SEND_EVIDENCE:
+        parcel->event.type = CONSENSUS_EVIDENCE;
+        parcel->evidence = *effect->u.evidence;
+        parcel->event.u.evidence = &parcel->evidence;
+        break;
     default:
         abort(); /* a message that the simulation does not know */
     }

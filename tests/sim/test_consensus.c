@@ -193,6 +193,7 @@ static void a_validator_that_never_voted_restarts_and_counts(void **state)
 static void one_liar_of_five_changes_nothing(void **state)
 {
     for (uint32_t lie = 1; lie <= LIE_ALL; lie <<= 1) {
+        uint64_t evidence = 0;
         for (uint64_t seed = 1; seed <= 3; seed++) {
             struct cluster_options options = lan;
             options.seed = seed;
@@ -205,7 +206,11 @@ static void one_liar_of_five_changes_nothing(void **state)
                 assert_no_violation(cluster);
                 assert_true(settled);
             }
+            evidence += cluster_evidence(cluster);
         }
+        /* Who proposes two blocks in one view is found out. */
+        if (lie == LIE_PROPOSE_TWICE)
+            assert_true(evidence > 0);
     }
 }
 

@@ -286,6 +286,8 @@ static void run_effects(struct twins *self, uint32_t index, const struct consens
         case CONSENSUS_PERSIST:
         case CONSENSUS_FORGET:
             break; /* nobody crashes here */
+        case CONSENSUS_SEND_EVIDENCE:
+            break; /* that a twin is found out changes no rule */
         case CONSENSUS_SEND_PROPOSAL:
             broadcast(self, index, effect->u.proposal.header.view, effect);
             break;

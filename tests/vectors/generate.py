@@ -16,12 +16,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 import vectors_blocks
 import vectors_checks
+import vectors_equivocation
 import vectors_events
 import vectors_proofs
 import vectors_schedule
 import vectors_trees
 
-MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs, vectors_schedule]
+MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs, vectors_schedule, vectors_equivocation]
 
 
 def files() -> dict[str, dict[str, Any]]:

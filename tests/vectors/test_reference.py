@@ -9,7 +9,7 @@ from typing import Any
 
 import generate  # puts tests/lib on the path
 import pytest
-from cybermesh_ref import block, certificates, checks, events, genesis, merkle, proofs, schedule, statetree
+from cybermesh_ref import block, certificates, checks, equivocation, events, genesis, merkle, proofs, schedule, statetree
 from cybermesh_ref.control import CommitEvent
 from cybermesh_ref.hashing import sha256, sign, verify
 
@@ -324,3 +324,15 @@ def test_leaders_and_the_standings_after_a_block(case: dict[str, Any]) -> None:
     signers = int(case["signers"], 16)
     after = schedule.apply(case["parameters"], before, case["height"], case["proposer"], signers, missed)
     assert after == [schedule.Standing(**each) for each in case["after"]]
+
+
+@cases("equivocations.json")
+def test_equivocation_is_proof_or_not(case: dict[str, Any]) -> None:
+    network = genesis.Genesis.from_value(load("equivocations.json")["genesis"])
+    try:
+        proof = equivocation.Equivocation.decode(raw(case["body"]))
+    except ValueError:
+        assert case["expect"] == "MALFORMED"
+        return
+    assert proof.body() == raw(case["body"])
+    assert (proof.why_bad(network) or "OK") == case["expect"]

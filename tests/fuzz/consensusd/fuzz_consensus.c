@@ -59,6 +59,9 @@ static bool as_effect(struct consensus_effect *out, const struct consensus_event
     case CONSENSUS_HEARTBEAT:
         *out = (struct consensus_effect){.type = CONSENSUS_SEND_HEARTBEAT, .u.heartbeat = event->u.heartbeat};
         return true;
+    case CONSENSUS_EVIDENCE:
+        *out = (struct consensus_effect){.type = CONSENSUS_SEND_EVIDENCE, .u.evidence = event->u.evidence};
+        return true;
     case CONSENSUS_TICK:
     case CONSENSUS_SYNCED:
     case CONSENSUS_RESTORED:

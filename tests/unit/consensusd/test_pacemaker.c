@@ -125,6 +125,35 @@ static void two_of_five_timeouts_are_joined_and_one_is_not(void **state)
     assert_int_equal(rig_status(&rig).view, 1);
 }
 
+static uint64_t reason_count(enum consensus_timeout_reason reason)
+{
+    return rig_status(&rig).counters.timeout_reasons[reason];
+}
+
+static void a_timeout_says_what_was_missing(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose(&rig, &block, &genesis, NULL); /* work, not executed yet */
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(reason_count(CONSENSUS_TIMEOUT_NO_PAYLOAD), 1);
+    rig_checked(&rig, &block, true);
+    rig_tick(&rig, 2 * INITIAL_MS);
+    assert_int_equal(reason_count(CONSENSUS_TIMEOUT_NO_CERTIFICATE), 1);
+    struct qc qc = rig_qc(&rig, &block, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    rig_tick(&rig, 0);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(reason_count(CONSENSUS_TIMEOUT_NO_PROPOSAL), 1);
+    assert_int_equal(rig_status(&rig).counters.timeouts_sent, 3);
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    rig_timeout(&rig, rig_leader(&rig, 1), 1, &genesis);
+    rig_timeout(&rig, rig_leader(&rig, 2), 1, &genesis);
+    assert_int_equal(reason_count(CONSENSUS_TIMEOUT_JOINED), 1);
+}
+
 static void a_quorum_of_timeouts_ends_the_view_and_is_told(void **state)
 {
     (void)state;
@@ -385,6 +414,7 @@ int main(void)
         STORY(after_its_timeout_a_validator_does_not_vote_in_the_view),
         STORY(no_timeout_below_the_last_voted_view),
         STORY(two_of_five_timeouts_are_joined_and_one_is_not),
+        STORY(a_timeout_says_what_was_missing),
         STORY(a_quorum_of_timeouts_ends_the_view_and_is_told),
         STORY(the_certificate_of_timeouts_has_the_highest_of_their_certificates),
         STORY(a_timeout_is_its_senders_word),

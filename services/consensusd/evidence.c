@@ -1,0 +1,86 @@
+/* evidence.c - two signed statements of one validator for one view and different blocks.
+ *
+ * "Two signed votes, or two signed proposals, by one validator for one view and different blocks are evidence; it is
+ * broadcast." The tally keeps the first vote and the first proposal of each validator in each view of its window; a
+ * second, different one makes the proof. One proof per offender is kept and told, once by each validator: so memory and
+ * messages are bounded by the number of validators.
+ */
+#include "services/consensusd/consensus_state.h"
+
+static void accuse(struct consensus *self, uint32_t offender, const struct equivocation *equivocation)
+{
+    struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_SEND_EVIDENCE);
+    if (!effect)
+        return; /* the next proof will do */
+    self->accused |= UINT64_C(1) << offender;
+    self->evidence[offender] = *equivocation;
+    self->counters.offenders++;
+    effect->u.evidence = &self->evidence[offender];
+}
+
+static bool is_accused(const struct consensus *self, uint32_t validator)
+{
+    return self->accused >> validator & 1;
+}
+
+void evidence_of_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
+                      const struct tally_vote *before)
+{
+    if (hash_equal(&vote->block_id, &before->block_id))
+        return;
+    self->counters.equivocations++;
+    if (is_accused(self, validator))
+        return;
+    struct equivocation equivocation = {
+        .offender = self->genesis->validators[validator].id,
+        .kind = EQUIVOCATION_VOTE,
+        .view = vote->view,
+        .statements = {{.block_id = before->block_id, .height = before->height, .signature = before->signature},
+                       {.block_id = vote->block_id, .height = vote->height, .signature = vote->signature}},
+    };
+    accuse(self, validator, &equivocation);
+}
+
+void evidence_of_proposal(struct consensus *self, uint32_t validator, const struct equivocation_statement *proposal)
+{
+    uint64_t view = proposal->header.view;
+    if (view > self->view + CONSENSUS_VIEWS_AHEAD_MAX)
+        return;
+    struct tally_view *slot = tally_at(self->tally, view);
+    if (!slot)
+        return;
+    struct tally_proposal *before = &slot->proposals[validator];
+    if (!before->known) {
+        *before = (struct tally_proposal){.known = true, .statement = *proposal};
+        return;
+    }
+    if (hash_equal(&before->statement.block_id, &proposal->block_id))
+        return;
+    self->counters.equivocations++;
+    if (is_accused(self, validator))
+        return;
+    struct equivocation equivocation = {
+        .offender = self->genesis->validators[validator].id,
+        .kind = EQUIVOCATION_PROPOSAL,
+        .view = view,
+        .statements = {before->statement, *proposal},
+    };
+    accuse(self, validator, &equivocation);
+}
+
+/* Anybody may tell it: it is judged by itself, and told on once. */
+void evidence_on_event(struct consensus *self, const struct consensus_event *event)
+{
+    const struct equivocation *equivocation = event->u.evidence;
+    int offender = genesis_validator_index(self->genesis, &equivocation->offender);
+    if (offender >= 0 && is_accused(self, (uint32_t)offender)) {
+        self->counters.dropped_stale++;
+        return;
+    }
+    self->counters.signatures_verified += 2;
+    if (offender < 0 || equivocation_verify(equivocation, self->genesis) != 0) {
+        self->counters.dropped_bad++;
+        return;
+    }
+    accuse(self, (uint32_t)offender, equivocation);
+}

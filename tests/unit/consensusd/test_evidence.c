@@ -1,0 +1,143 @@
+/* test_evidence.c - validators that sign two different things for one view. */
+#include "tests/unit/consensusd/core_rig.h"
+
+static struct rig rig;
+
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig, 5, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+/* Two blocks for one view that differ in their number of transactions. */
+static struct rig_block block_of(uint64_t view, uint32_t tx_count)
+{
+    struct qc genesis = rig_genesis_qc(&rig);
+    return rig_block(&rig, &rig.root, &genesis, view, tx_count);
+}
+
+static void assert_nothing_told(void)
+{
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_EVIDENCE), 0);
+}
+
+/* The one proof that the last step told: it holds, and names this validator. */
+static struct equivocation assert_told(uint32_t offender, enum equivocation_kind kind)
+{
+    static const struct equivocation none;
+    const struct consensus_effect *effect = rig_effect(&rig, CONSENSUS_SEND_EVIDENCE, 0);
+    struct equivocation evidence = effect ? *effect->u.evidence : none;
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_EVIDENCE), 1);
+    assert_true(hash_equal(&evidence.offender, &rig.genesis.validators[offender].id));
+    assert_int_equal(evidence.kind, kind);
+    assert_int_equal(equivocation_verify(&evidence, &rig.genesis), 0);
+    return evidence;
+}
+
+static void two_votes_in_a_view_are_proof(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 2);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    rig_vote(&rig, liar, liar, &a);
+    rig_vote(&rig, liar, liar, &a);
+    assert_nothing_told();
+    rig_vote(&rig, liar, liar, &b);
+    assert_int_equal(assert_told(liar, EQUIVOCATION_VOTE).view, 1);
+    assert_int_equal(rig_status(&rig).counters.equivocations, 1);
+    assert_int_equal(rig_status(&rig).counters.offenders, 1);
+}
+
+static void two_proposals_in_a_view_are_proof(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 1);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_propose(&rig, &a, &genesis, NULL);
+    assert_nothing_told();
+    rig_propose(&rig, &b, &genesis, NULL);
+    assert_told(liar, EQUIVOCATION_PROPOSAL); /* the vote with it proves no more */
+}
+
+static void a_validator_is_accused_once(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 2);
+    for (uint64_t view = 1; view <= 4; view++) {
+        struct rig_block a = block_of(view, 1), b = block_of(view, 2);
+        rig_vote(&rig, liar, liar, &a);
+        rig_vote(&rig, liar, liar, &b);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_EVIDENCE), view == 1);
+    }
+    assert_int_equal(rig_status(&rig).counters.equivocations, 4);
+    assert_int_equal(rig_status(&rig).counters.offenders, 1);
+}
+
+static void votes_of_two_views_and_forged_ones_are_no_proof(void **state)
+{
+    (void)state;
+    uint32_t honest = rig_leader(&rig, 2), liar = rig_leader(&rig, 3);
+    struct rig_block a = block_of(1, 1), b = block_of(2, 2), c = block_of(1, 2);
+    rig_vote(&rig, honest, honest, &a);
+    rig_vote(&rig, honest, honest, &b);
+    rig_vote(&rig, honest, liar, &c); /* signed by somebody else */
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.equivocations, 0);
+}
+
+static void tell(uint32_t sender, const struct equivocation *evidence)
+{
+    struct consensus_event event = {.type = CONSENSUS_EVIDENCE, .sender = sender};
+    event.u.evidence = evidence;
+    rig_step(&rig, &event);
+}
+
+static void proof_of_others_is_judged_and_told_on_once(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 2), teller = rig_leader(&rig, 3);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    rig_vote(&rig, liar, liar, &a);
+    rig_vote(&rig, liar, liar, &b);
+    struct equivocation proof = assert_told(liar, EQUIVOCATION_VOTE);
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    struct equivocation forged = proof;
+    forged.statements[1].signature.bytes[3] ^= 1;
+    tell(teller, &forged);
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    forged = proof;
+    forged.offender = rig.genesis.validators[teller].id;
+    tell(teller, &forged);
+    assert_nothing_told();
+    tell(teller, &proof);
+    assert_told(liar, EQUIVOCATION_VOTE);
+    uint64_t verified = rig_status(&rig).counters.signatures_verified;
+    tell(teller, &proof);
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, verified);
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(two_votes_in_a_view_are_proof),
+        STORY(two_proposals_in_a_view_are_proof),
+        STORY(a_validator_is_accused_once),
+        STORY(votes_of_two_views_and_forged_ones_are_no_proof),
+        STORY(proof_of_others_is_judged_and_told_on_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
