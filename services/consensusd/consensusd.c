@@ -109,7 +109,7 @@ static int carry_out(struct consensusd *self, const struct consensus_effect *eff
         stages_recheck(self, &effect->u.recheck.parent_id, effect->u.recheck.timestamp_ms);
         break;
     case CONSENSUS_COMMIT:
-        stages_commit(self, &effect->u.commit);
+        handover_commit(self, &effect->u.commit);
         break;
     case CONSENSUS_SYNC:
         peers_sync(self, effect->u.sync.peer, effect->u.sync.height_first);

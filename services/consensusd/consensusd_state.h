@@ -1,7 +1,7 @@
 /* consensusd_state.h - what the files of the shell share.
  *
- * consensusd.c starts everything and carries effects out; stages.c speaks with mempoold and executord; peers.c with
- * other validators; show.c fills metrics and status.
+ * consensusd.c starts everything and carries effects out; stages.c and its clients speak with mempoold and
+ * executord, handover.c hands committed blocks on; peers.c speaks with other validators; show.c fills metrics and status.
  *
  * Private to the shell.
  */
@@ -160,10 +160,13 @@ void stages_tick(struct consensusd *self); /* every RESEND_MS */
 void stages_build(struct consensusd *self, const struct consensus_build *build);
 void stages_check(struct consensusd *self, const struct consensus_check *check);
 void stages_recheck(struct consensusd *self, const struct hash *parent_id, uint64_t timestamp_ms);
-void stages_commit(struct consensusd *self, const struct consensus_commit *commit);
 void stages_forget(struct consensusd *self, const struct hash *block_id);
 /* Bodies of a block came by sync. */
 void stages_bodies_arrived(struct consensusd *self, const struct hash *block_id);
+
+/* handover.c */
+/* Store a committed block, tell mempoold and executord. */
+void handover_commit(struct consensusd *self, const struct consensus_commit *commit);
 
 /* peers.c */
 int peers_open(struct consensusd *self);

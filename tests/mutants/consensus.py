@@ -5,7 +5,7 @@ from mutant import mutant
 HOME = "services/consensusd/"
 VOTE, CERTIFICATE, TALLY = HOME + "vote.c", HOME + "certificate.c", HOME + "tally.c"
 COMMIT, PACEMAKER, PROPOSE = HOME + "commit.c", HOME + "pacemaker.c", HOME + "propose.c"
-CATCHUP, CONSENSUS, STAGES = HOME + "catchup.c", HOME + "consensus.c", HOME + "stages.c"
+CATCHUP, CONSENSUS, EXECUTION_CLIENT = HOME + "catchup.c", HOME + "consensus.c", HOME + "execution_client.c"
 CORE = tuple("consensusd_" + name for name in ("vote", "certificate", "tally", "commit", "pacemaker", "propose", "catchup",
                                                "blocktree")) + ("consensus cluster", "seeds with liars")
 
@@ -247,7 +247,7 @@ MUTANTS = [
 
     # Around the core.
     mutant("executor-refusal-not-told", "what executord refuses is refused", "consensusd_daemon",
-           (STAGES, """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
+           (EXECUTION_CLIENT, """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
         return VERDICT_REFUSED;""", """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
         return VERDICT_OK;""")),
 ]

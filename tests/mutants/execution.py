@@ -4,7 +4,6 @@ from mutant import mutant
 
 EXECUTOR, EXECUTION = "services/executord/executor.c", "services/executord/execution.c"
 SYNC_CHECK, MEMPOOL = "services/consensusd/sync_check.c", "services/mempoold/mempool.c"
-STAGES = "services/consensusd/stages.c"
 UNIT = ("executord_execution", "executord_executor")
 
 MUTANTS = [

@@ -1,0 +1,80 @@
+/* handover.c - committed blocks go to executord in height order.
+ *
+ * executord is away, resuming or live. Whenever its epoch is new, it is told the committed blocks above its durable
+ * height, with bodies, a window at a time; then the core asks its checks again.
+ */
+#include <stdlib.h>
+
+#include "common/base/err.h"
+#include "services/consensusd/stages_state.h"
+
+void handover_commit(struct consensusd *self, const struct consensus_commit *commit)
+{
+    struct block_cache_entry *entry = block_cache_find(self->cache, &commit->block_id);
+    static const struct span none[1];
+    const struct span *bodies = entry && entry->stored ? NULL : entry ? entry->bodies : none;
+    size_t body_count = entry ? entry->body_count : 0;
+    int rc = body_count == commit->header.tx_count ? safety_store_commit(self->store, commit, bodies, body_count)
+                                                   : ERR_NOT_FOUND; /* it was executed, so its bodies were here */
+    if (rc < 0) {
+        consensusd_stop(self, rc, "store a committed block");
+        return;
+    }
+    self->committed_height = commit->header.height;
+    pool_client_finalized(self, commit);
+    if (self->executor != EXECUTOR_LIVE)
+        return;
+    uint8_t *proof = NULL;
+    size_t size = 0;
+    rc = consensus_codec_encode_proof(commit->proof_headers, commit->proof_header_count, commit->proof_qc, &proof,
+                                      &size);
+    if (rc < 0) {
+        consensusd_stop(self, rc, "encode a commit proof");
+        return;
+    }
+    execution_client_commit(self, &commit->header, span_of(proof, size), NULL, 0);
+    free(proof);
+}
+
+static void send_stored(struct consensusd *self, uint64_t height)
+{
+    struct safety_store_block block;
+    int rc = safety_store_read(self->store, height, &block);
+    if (rc < 0) {
+        consensusd_stop(self, rc, "read a committed block");
+        return;
+    }
+    uint8_t *proof = NULL;
+    size_t size = 0;
+    rc = consensus_codec_encode_proof(block.proof_headers, block.proof_header_count, &block.proof_qc, &proof, &size);
+    if (rc == 0)
+        execution_client_commit(self, &block.header, span_of(proof, size), block.bodies, block.body_count);
+    free(proof);
+    safety_store_block_deinit(&block);
+}
+
+/* Committed blocks that executord does not have, a window at a time; then it is live. */
+void handover_continue(struct consensusd *self)
+{
+    while (self->resume_sent < self->committed_height && self->resume_sent < self->executor_height + RESUME_WINDOW &&
+           self->failure == 0)
+        send_stored(self, ++self->resume_sent);
+    if (self->executor_height < self->committed_height)
+        return;
+    self->executor = EXECUTOR_LIVE;
+    log_info("executor.live", "height=%llu", (unsigned long long)self->executor_height);
+    stages_end_jobs(self, JOB_CHECK);
+    stages_end_jobs(self, JOB_BUILD);
+    struct consensus_event event = {.type = CONSENSUS_EXECUTOR_RESET};
+    consensusd_step(self, &event);
+}
+
+void handover_begin(struct consensusd *self, uint64_t height)
+{
+    self->executor = EXECUTOR_RESUMING;
+    self->executor_height = height;
+    self->resume_sent = height;
+    self->resume_ms = loop_now_ms();
+    if (self->core)
+        handover_continue(self);
+}
