@@ -1,7 +1,8 @@
 /* consensusd_state.h - what the files of the shell share.
  *
  * consensusd.c starts everything and carries effects out; stages.c and its clients speak with mempoold and
- * executord, handover.c hands committed blocks on; peers.c speaks with other validators; show.c fills metrics and status.
+ * executord, handover.c hands committed blocks on; peers.c speaks with other validators; show.c fills metrics and
+ * status.
  *
  * Private to the shell.
  */

@@ -4,8 +4,7 @@
 #include <assert.h>
 
 #include "common/base/err.h"
-#include "services/executord/frame.h"
-#include "services/executord/wire.h"
+#include "common/base/wire.h"
 
 enum {
     HEIGHT_FIELD = 3,
@@ -28,7 +27,7 @@ struct bodies {
 
 static int add_body(struct bodies *bodies, const struct wire_field *field)
 {
-    if (field->type != WIRE_TYPE_BYTES)
+    if (field->type != WIRE_BYTES)
         return ERR_MALFORMED;
     if (bodies->count == bodies->max)
         return ERR_TOO_LARGE;
@@ -43,7 +42,7 @@ static int build_field(struct execution_codec_request *out, const struct wire_fi
         out->request = field->value;
         return 0;
     case 2:
-        return frame_hash(&out->build.parent_id, field->bytes);
+        return wire_hash(field, &out->build.parent_id);
     case 3:
         out->build.height = field->value;
         return 0;
@@ -57,7 +56,7 @@ static int build_field(struct execution_codec_request *out, const struct wire_fi
         out->build.justify_signers = field->value;
         return 0;
     case 7:
-        return frame_hash(&out->build.proposer, field->bytes);
+        return wire_hash(field, &out->build.proposer);
     case 8:
         out->build.timestamp_ms = field->value;
         return 0;
@@ -96,7 +95,7 @@ static int recheck_field(struct execution_codec_request *out, const struct wire_
         out->request = field->value;
         return 0;
     case 2:
-        return frame_hash(&out->recheck.parent_id, field->bytes);
+        return wire_hash(field, &out->recheck.parent_id);
     case 3:
         out->recheck.timestamp_ms = field->value;
         return 0;
@@ -171,7 +170,7 @@ int execution_codec_decode(struct execution_codec_request *out, struct span payl
 {
     uint32_t kind;
     struct span body;
-    int rc = frame_open(payload, &kind, &body);
+    int rc = wire_frame_open(payload, &kind, &body);
     if (rc < 0)
         return rc;
     field_fn *read_field = reader_of(kind);
@@ -231,7 +230,7 @@ static void put_height(struct bytes_writer *writer, const void *body)
 
 void execution_codec_put_height(struct bytes_writer *writer, const struct execution_codec_height *body)
 {
-    frame_put(writer, HEIGHT_FIELD, put_height, body);
+    wire_frame_put(writer, HEIGHT_FIELD, put_height, body);
 }
 
 static void put_refused(struct bytes_writer *writer, uint32_t field, const struct execution_codec_built *built)
@@ -261,7 +260,7 @@ static void put_built(struct bytes_writer *writer, const void *body)
 
 void execution_codec_put_built(struct bytes_writer *writer, const struct execution_codec_built *body)
 {
-    frame_put(writer, BUILT_FIELD, put_built, body);
+    wire_frame_put(writer, BUILT_FIELD, put_built, body);
 }
 
 static void put_rechecked(struct bytes_writer *writer, const void *body)
@@ -274,7 +273,7 @@ static void put_rechecked(struct bytes_writer *writer, const void *body)
 
 void execution_codec_put_rechecked(struct bytes_writer *writer, const struct execution_codec_built *body)
 {
-    frame_put(writer, RECHECKED_FIELD, put_rechecked, body);
+    wire_frame_put(writer, RECHECKED_FIELD, put_rechecked, body);
 }
 
 static void put_checked(struct bytes_writer *writer, const void *body)
@@ -290,7 +289,7 @@ static void put_checked(struct bytes_writer *writer, const void *body)
 
 void execution_codec_put_checked(struct bytes_writer *writer, const struct execution_codec_checked *body)
 {
-    frame_put(writer, CHECKED_FIELD, put_checked, body);
+    wire_frame_put(writer, CHECKED_FIELD, put_checked, body);
 }
 
 static void put_committed(struct bytes_writer *writer, const void *body)
@@ -303,5 +302,5 @@ static void put_committed(struct bytes_writer *writer, const void *body)
 
 void execution_codec_put_committed(struct bytes_writer *writer, const struct execution_codec_committed *body)
 {
-    frame_put(writer, COMMITTED_FIELD, put_committed, body);
+    wire_frame_put(writer, COMMITTED_FIELD, put_committed, body);
 }

@@ -4,8 +4,7 @@
 #include <assert.h>
 
 #include "common/base/err.h"
-#include "services/executord/frame.h"
-#include "services/executord/wire.h"
+#include "common/base/wire.h"
 
 enum {
     OUTCOMES_FIELD = 3,
@@ -33,7 +32,7 @@ int outcome_codec_decode(struct outcome_codec_request *out, struct span payload)
 {
     uint32_t kind;
     struct span body;
-    int rc = frame_open(payload, &kind, &body);
+    int rc = wire_frame_open(payload, &kind, &body);
     if (rc < 0)
         return rc;
     if (kind != OUTCOME_CODEC_ASK && kind != OUTCOME_CODEC_ACK)
@@ -156,6 +155,6 @@ void outcome_codec_put_frame_head(struct bytes_writer *writer, uint64_t request,
 {
     struct bytes_writer counter = bytes_writer_of(NULL, 0);
     wire_put_number(&counter, 1, request);
-    frame_put_head(writer, OUTCOMES_FIELD, counter.size + items_bytes);
+    wire_frame_put_head(writer, OUTCOMES_FIELD, counter.size + items_bytes);
     wire_put_number(writer, 1, request);
 }

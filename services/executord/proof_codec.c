@@ -7,8 +7,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/err.h"
-#include "services/executord/frame.h"
-#include "services/executord/wire.h"
+#include "common/base/wire.h"
 
 static int read_signature(struct qc *qc, struct span bytes)
 {
@@ -40,7 +39,7 @@ static int read_qc(struct qc *qc, struct span bytes)
         else if (field.number == 2)
             qc->height = field.value;
         else if (field.number == 3)
-            rc = frame_hash(&qc->block_id, field.bytes);
+            rc = wire_hash(&field, &qc->block_id);
         else if (field.number == 4)
             rc = read_signature(qc, field.bytes);
     }

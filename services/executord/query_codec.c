@@ -2,8 +2,7 @@
 #include "services/executord/query_codec.h"
 
 #include "common/base/err.h"
-#include "services/executord/frame.h"
-#include "services/executord/wire.h"
+#include "common/base/wire.h"
 
 enum { STATE_FIELD = 3, STATUS_FIELD = 5 };
 
@@ -11,7 +10,7 @@ int query_codec_decode(struct query_codec_request *out, struct span payload)
 {
     uint32_t kind;
     struct span body;
-    int rc = frame_open(payload, &kind, &body);
+    int rc = wire_frame_open(payload, &kind, &body);
     if (rc < 0)
         return rc;
     if (kind != QUERY_CODEC_STATE_REQUEST && kind != QUERY_CODEC_STATUS_REQUEST)
@@ -59,7 +58,7 @@ static void put_state(struct bytes_writer *writer, const void *body)
 
 void query_codec_put_state(struct bytes_writer *writer, const struct query_codec_state *state)
 {
-    frame_put(writer, STATE_FIELD, put_state, state);
+    wire_frame_put(writer, STATE_FIELD, put_state, state);
 }
 
 static void put_status(struct bytes_writer *writer, const void *body)
@@ -80,5 +79,5 @@ static void put_status(struct bytes_writer *writer, const void *body)
 
 void query_codec_put_status(struct bytes_writer *writer, const struct query_codec_items *status)
 {
-    frame_put(writer, STATUS_FIELD, put_status, status);
+    wire_frame_put(writer, STATUS_FIELD, put_status, status);
 }

@@ -8,7 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/hex.h"
 #include "common/base/stateproof.h"
-#include "services/executord/wire.h"
+#include "common/base/wire.h"
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 
 #include "common/base/err.h"
 #include "common/base/reason.h"
-#include "services/ingestd/wire.h"
+#include "common/base/wire.h"
 
 enum { HELLO_FIELD = 2, SUBMIT_FIELD = 3, REJECTED_ACK_FIELD = 6 };
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "services/ingestd/wire.h"
+#include "common/base/wire.h"
 
 enum { UUID_BYTES = 36, VERSION_AT = 14, VARIANT_AT = 19 };
 

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "services/ingestd/wire.h"
+#include "common/base/wire.h"
 
 enum field_type { FIELD_BYTES, FIELD_U32, FIELD_I64, FIELD_DOUBLE, FIELD_REF, FIELD_CUSTODY };
 

@@ -2,7 +2,7 @@
 #include "services/ingestd/feed_codec.h"
 
 #include "common/base/err.h"
-#include "services/ingestd/wire.h"
+#include "common/base/wire.h"
 
 enum { RANGE_REQUEST_FIELD = 3, PRODUCERS_REQUEST_FIELD = 5, LOOKUP_REQUEST_FIELD = 7 };
 

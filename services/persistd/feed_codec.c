@@ -2,7 +2,7 @@
 #include "services/persistd/feed_codec.h"
 
 #include "common/base/err.h"
-#include "services/persistd/wire.h"
+#include "common/base/wire.h"
 
 enum { PERSISTED_FIELD = 2, RANGE_FIELD = 4, PRODUCERS_FIELD = 6, LOOKUP_FIELD = 8 };
 

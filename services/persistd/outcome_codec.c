@@ -11,7 +11,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/err.h"
-#include "services/persistd/wire.h"
+#include "common/base/wire.h"
 
 enum {
     ASK_FIELD = 2,

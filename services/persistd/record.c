@@ -4,7 +4,7 @@
 #include "common/base/bytes.h"
 #include "common/base/err.h"
 #include "common/base/text.h"
-#include "services/persistd/wire.h"
+#include "common/base/wire.h"
 
 enum { REFS_FIELD = 2, TARGETS_FIELD = 4 };
 

@@ -306,8 +306,8 @@ static void keys_are_as_the_page_says(void **state)
 
 static void bytes_that_are_no_record_are_malformed(void **state)
 {
-    static const uint8_t bad[][6] = {{0x08}, {0x0a, 5, 1}, {0x00, 0}, {0x0d, 1, 2, 3, 4}, {0x0b}};
-    static const size_t sizes[] = {1, 3, 2, 5, 1};
+    static const uint8_t bad[][6] = {{0x08}, {0x0a, 5, 1}, {0x00, 0}, {0x0d, 1, 2, 3}, {0x0b}};
+    static const size_t sizes[] = {1, 3, 2, 4, 1};
     struct record_nonce nonce = {.expires_at_s = 77};
     struct record_producer producer = {.roles = 77};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {

@@ -4,7 +4,7 @@
 
 #include "common/base/bytes.h"
 #include "services/ingestd/commit_event.h"
-#include "services/ingestd/wire.h"
+#include "common/base/wire.h"
 #include "tests/unit/base/vectors.h"
 
 static void uuids_of_version_4(void **state)

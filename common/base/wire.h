@@ -1,7 +1,7 @@
 /* wire.h - protobuf's wire format by hand: fields of a message read in place and written into a bounded buffer.
  *
- * By hand, because records come from outside: text may hold zero bytes whose place must be seen, and a field that
- * nobody knows must be seen, too.
+ * By hand, because records from outside may hold zero bytes in text and fields that nobody knows, and both must be
+ * seen; because what is hashed must have one encoding only; and because bodies are read where they lie, not copied.
  *
  * Pure. Ownership: borrows its memory. Threads: no state.
  */
@@ -51,6 +51,9 @@ void wire_put_item(struct bytes_writer *writer, uint32_t field, struct span valu
 /* Only the tag and length of an item whose size bytes follow. */
 void wire_put_item_head(struct bytes_writer *writer, uint32_t field, uint64_t size);
 
+/* Bytes of a varint. */
+size_t wire_varint_size(uint64_t value);
+
 /* --- frames: {uint32 version = 1; oneof body} --------------------------------------------------------------------- */
 
 enum { WIRE_FRAME_VERSION = 1 };
@@ -58,5 +61,9 @@ enum { WIRE_FRAME_VERSION = 1 };
 /* Which body a frame has (its field number), and its bytes. Returns 0, ERR_MALFORMED or ERR_VERSION. */
 MUST_USE int wire_frame_open(struct span frame, uint32_t *field, struct span *body);
 
-/* What stands before a body of this size. */
+/* Write a frame whose body put() writes; it is called twice and writes the same. */
+void wire_frame_put(struct bytes_writer *writer, uint32_t field, void (*put)(struct bytes_writer *, const void *),
+                    const void *body);
+
+/* Only what stands before a body of this size. */
 void wire_frame_put_head(struct bytes_writer *writer, uint32_t field, uint64_t body_size);

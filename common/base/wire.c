@@ -1,5 +1,5 @@
 /* wire.c - protobuf's wire format by hand. */
-#include "services/ingestd/wire.h"
+#include "common/base/wire.h"
 
 #include "common/base/err.h"
 
@@ -84,6 +84,14 @@ int wire_hash(const struct wire_field *field, struct hash *out)
     return 0;
 }
 
+size_t wire_varint_size(uint64_t value)
+{
+    size_t size = 1;
+    for (; value >= 0x80; value >>= 7)
+        size++;
+    return size;
+}
+
 void wire_put_varint(struct bytes_writer *writer, uint64_t value)
 {
     uint8_t bytes[WIRE_VARINT_BYTES_MAX];
@@ -134,9 +142,9 @@ int wire_frame_open(struct span frame, uint32_t *field, struct span *body)
     struct wire_field found = {0};
     uint64_t version = 0;
     while (wire_next(&reader, &item)) {
-        if (item.number == 1)
+        if (item.number == 1 && item.type == WIRE_VARINT)
             version = item.value;
-        else if (item.type == WIRE_BYTES)
+        else if (item.number > 1 && item.type == WIRE_BYTES)
             found = item;
     }
     if (reader.failed)
@@ -154,4 +162,13 @@ void wire_frame_put_head(struct bytes_writer *writer, uint32_t field, uint64_t b
 {
     wire_put_number(writer, 1, WIRE_FRAME_VERSION);
     wire_put_item_head(writer, field, body_size);
+}
+
+void wire_frame_put(struct bytes_writer *writer, uint32_t field, void (*put)(struct bytes_writer *, const void *),
+                    const void *body)
+{
+    struct bytes_writer counter = bytes_writer_of(NULL, 0);
+    put(&counter, body);
+    wire_frame_put_head(writer, field, counter.size);
+    put(writer, body);
 }
