@@ -28,6 +28,11 @@ void consensusd_stop(struct consensusd *self, int rc, const char *what)
     loop_stop(self->loop);
 }
 
+const char *consensusd_validator_name(const struct consensusd *self, uint32_t index)
+{
+    return self->genesis->validators[index].name;
+}
+
 void consensusd_bad_frame(struct consensusd *self, const char *arrow, const char *peer, int rc)
 {
     self->dropped_frames++;
@@ -112,7 +117,7 @@ static int carry_out(struct consensusd *self, const struct consensus_effect *eff
         handover_commit(self, &effect->u.commit);
         break;
     case CONSENSUS_SYNC:
-        peers_sync(self, effect->u.sync.peer, effect->u.sync.height_first);
+        sync_blocks_ask(self, effect->u.sync.peer, effect->u.sync.height_first);
         break;
     case CONSENSUS_FORGET:
         stages_forget(self, &effect->u.forget);

@@ -1,8 +1,8 @@
 /* consensusd_state.h - what the files of the shell share.
  *
  * consensusd.c starts everything and carries effects out; stages.c and its clients speak with mempoold and
- * executord, handover.c hands committed blocks on; peers.c speaks with other validators; show.c fills metrics and
- * status.
+ * executord, handover.c hands committed blocks on; peers.c speaks with other validators, sync_blocks.c asks them
+ * for blocks and answers them; show.c fills metrics and status.
  *
  * Private to the shell.
  */
@@ -152,6 +152,7 @@ void consensusd_stop(struct consensusd *self, int rc, const char *what);
 /* Give an event to the core and carry out what follows; inside a step it waits for the step's end. */
 void consensusd_step(struct consensusd *self, const struct consensus_event *event);
 int consensusd_start_core(struct consensusd *self);
+const char *consensusd_validator_name(const struct consensusd *self, uint32_t index);
 void consensusd_bad_frame(struct consensusd *self, const char *arrow, const char *peer, int rc);
 
 /* stages.c */
@@ -175,7 +176,13 @@ void peers_close(struct consensusd *self);
 void peers_broadcast(struct consensusd *self, const struct consensus_effect *effect);
 /* How many other validators this one hears and can ask. */
 uint32_t peers_connected(const struct consensusd *self);
-void peers_sync(struct consensusd *self, uint32_t validator, uint64_t height_first);
+
+/* sync_blocks.c */
+void sync_blocks_on_request(struct consensusd *self, struct peer *peer, const struct bus_route *route,
+                            const struct consensus_codec_sync *request);
+void sync_blocks_on_response(struct consensusd *self, struct peer *peer, const struct consensus_codec_sync *response);
+/* Ask this validator, if it is a peer, for blocks from height_first up. */
+void sync_blocks_ask(struct consensusd *self, uint32_t validator, uint64_t height_first);
 
 /* show.c */
 extern const char *const show_conditions[CONDITION_COUNT];

@@ -10,10 +10,8 @@
 #include <string.h>
 
 #include "common/base/err.h"
-#include "common/base/tx.h"
 #include "common/edge/keyfile.h"
 #include "services/consensusd/consensusd_state.h"
-#include "services/consensusd/sync_check.h"
 
 #include <sodium.h>
 
@@ -22,11 +20,6 @@ enum { QUEUE_COUNT_MAX = 1000, SYNC_QUEUE_COUNT_MAX = 16 };
 static uint32_t tx_count_max(const struct consensusd *self)
 {
     return (uint32_t)self->genesis->parameters.block_max_txs;
-}
-
-static const char *validator_name(const struct consensusd *self, uint32_t index)
-{
-    return self->genesis->validators[index].name;
 }
 
 /* What a peer says. */
@@ -42,7 +35,7 @@ static void on_consensus(void *context, struct bus_message *message)
         rc = ERR_UNAUTHENTICATED;
     }
     if (rc < 0) {
-        consensusd_bad_frame(self, message->topic, validator_name(self, peer->index), rc);
+        consensusd_bad_frame(self, message->topic, consensusd_validator_name(self, peer->index), rc);
         return;
     }
     metrics_add_at(self->metrics, CONSENSUSD_METRIC_RECEIVED, (size_t)(frame.event.type - CONSENSUS_PROPOSAL), 1);
@@ -51,110 +44,13 @@ static void on_consensus(void *context, struct bus_message *message)
     consensus_codec_deinit(&frame);
 }
 
-/* Answering for blocks. */
-
-struct answer {
-    struct consensus_codec_block blocks[SYNC_BLOCKS];
-    struct safety_store_block stored[SYNC_BLOCKS];
-    size_t count, stored_count, bytes;
-};
-
-static size_t bodies_size(const struct span *bodies, size_t count)
-{
-    size_t size = 512;
-    for (size_t i = 0; i < count; i++)
-        size += bodies[i].size + 8;
-    return size;
-}
-
-static bool answer_full(const struct answer *answer, size_t limit)
-{
-    return answer->count >= limit || answer->bytes > SYNC_BYTES_MAX;
-}
-
-/* Committed blocks, from the store. */
-static uint64_t add_stored(struct consensusd *self, struct answer *answer, uint64_t height, size_t limit)
-{
-    for (; height <= self->committed_height && !answer_full(answer, limit); height++) {
-        struct safety_store_block *stored = &answer->stored[answer->stored_count];
-        int rc = safety_store_read(self->store, height, stored);
-        if (rc < 0) {
-            if (rc != ERR_NOT_FOUND)
-                consensusd_stop(self, rc, "read a block");
-            return UINT64_MAX;
-        }
-        answer->stored_count++;
-        if (stored->qc.signature_count == 0)
-            return UINT64_MAX;
-        answer->bytes += bodies_size(stored->bodies, stored->body_count);
-        answer->blocks[answer->count++] = (struct consensus_codec_block){
-            .header = stored->header, .qc = stored->qc, .bodies = stored->bodies, .body_count = stored->body_count};
-    }
-    return height;
-}
-
-/* Certified blocks above them, whose bodies are at hand. */
-static void add_open(struct consensusd *self, struct answer *answer, uint64_t height, size_t limit)
-{
-    static struct consensus_certified open[SYNC_BLOCKS];
-    size_t count = consensus_certified(self->core, height, open, SYNC_BLOCKS);
-    for (size_t i = 0; i < count && !answer_full(answer, limit); i++) {
-        struct hash id = block_id(&open[i].header);
-        const struct block_cache_entry *entry = block_cache_find(self->cache, &id);
-        if (!entry && open[i].header.tx_count > 0)
-            return;
-        struct consensus_codec_block *block = &answer->blocks[answer->count++];
-        *block = (struct consensus_codec_block){.header = open[i].header, .qc = *open[i].qc};
-        if (entry) {
-            block->bodies = entry->bodies;
-            block->body_count = entry->body_count;
-            answer->bytes += bodies_size(entry->bodies, entry->body_count);
-        }
-    }
-}
-
-static void answer_request(struct consensusd *self, const struct bus_route *route,
-                           const struct consensus_codec_sync *request)
-{
-    struct answer *answer = calloc(1, sizeof *answer);
-    if (!answer)
-        return;
-    size_t limit = request->count_max < SYNC_BLOCKS ? request->count_max : SYNC_BLOCKS;
-    uint64_t height = add_stored(self, answer, request->height_first ? request->height_first : 1, limit);
-    if (height != UINT64_MAX)
-        add_open(self, answer, height, limit);
-    uint8_t *frame = NULL;
-    size_t size = 0;
-    int rc = consensus_codec_encode_response(request->request, answer->blocks, answer->count, self->committed_height,
-                                             &frame, &size);
-    if (rc == 0)
-        rc = bus_send_take(self->sync, route, &frame, size);
-    if (rc == 0)
-        metrics_add(self->metrics, CONSENSUSD_METRIC_SYNC_ANSWERED, answer->count);
-    free(frame);
-    for (size_t i = 0; i < answer->stored_count; i++)
-        safety_store_block_deinit(&answer->stored[i]);
-    free(answer);
-}
-
 static struct peer *peer_by_name(struct consensusd *self, const char *name)
 {
     for (size_t i = 0; i < self->peer_count; i++) {
-        if (strcmp(validator_name(self, self->peers[i].index), name) == 0)
+        if (strcmp(consensusd_validator_name(self, self->peers[i].index), name) == 0)
             return &self->peers[i];
     }
     return NULL;
-}
-
-/* At most SYNC_PER_SECOND answers to one peer. */
-static bool may_answer(struct peer *peer)
-{
-    uint64_t second = loop_now_ms() / 1000;
-    if (peer->second != second) {
-        peer->second = second;
-        peer->answers_in_second = 0;
-    }
-    return peer->answers_in_second++ < SYNC_PER_SECOND;
 }
 
 static void on_sync_request(void *context, struct bus_message *message)
@@ -169,76 +65,8 @@ static void on_sync_request(void *context, struct bus_message *message)
         consensusd_bad_frame(self, "sync", message->user_id, rc < 0 ? rc : ERR_MALFORMED);
         return;
     }
-    if (!self->core || !may_answer(peer))
-        self->dropped_requests++;
-    else
-        answer_request(self, &message->route, &request);
+    sync_blocks_on_request(self, peer, &message->route, &request);
     consensus_codec_sync_deinit(&request);
-}
-
-/* Asking for blocks. */
-
-void peers_sync(struct consensusd *self, uint32_t validator, uint64_t height_first)
-{
-    for (size_t i = 0; i < self->peer_count; i++) {
-        struct peer *peer = &self->peers[i];
-        if (peer->index != validator)
-            continue;
-        uint8_t *frame = NULL;
-        size_t size = 0;
-        uint32_t count = sync_pace_ask(&self->pace);
-        self->asked = peer;
-        int rc = consensus_codec_encode_request(++peer->sync_request, height_first, count, &frame, &size);
-        if (rc == 0)
-            rc = bus_send_take(peer->sync, NULL, &frame, size);
-        log_debug("sync.asked", "peer=%s height=%llu count=%u rc=%d", validator_name(self, validator),
-                  (unsigned long long)height_first, count, rc);
-        peer->sync_waiting = rc == 0;
-        free(frame);
-    }
-}
-
-static int take_block(struct consensusd *self, const struct consensus_codec_block *block,
-                      struct consensus_certified *out)
-{
-    struct hash *ids = calloc(block->body_count + 1, sizeof *ids);
-    if (!ids)
-        return -ENOMEM;
-    for (size_t i = 0; i < block->body_count; i++)
-        ids[i] = tx_id(block->bodies[i]);
-    *out = (struct consensus_certified){.header = block->header, .tx_ids = ids, .qc = &block->qc};
-    struct hash id = block_id(&block->header);
-    /* A block that turns out not to fit is forgotten with its height. */
-    int rc = block->header.height > self->committed_height
-                 ? block_cache_put(self->cache, &id, block->header.height, block->bodies, block->body_count)
-                 : 0;
-    return rc == ERR_FULL ? 0 : rc;
-}
-
-static void take_response(struct consensusd *self, uint32_t sender, const struct consensus_codec_sync *response,
-                          size_t good)
-{
-    struct consensus_certified *blocks = calloc(good + 1, sizeof *blocks);
-    int rc = blocks ? 0 : -ENOMEM;
-    size_t count = 0;
-    while (rc == 0 && count < good) {
-        rc = take_block(self, &response->blocks[count], &blocks[count]);
-        count += rc == 0 ? 1 : 0;
-    }
-    if (rc == 0) {
-        struct consensus_event event = {.type = CONSENSUS_SYNCED, .sender = sender};
-        event.u.synced.blocks = blocks;
-        event.u.synced.count = count;
-        consensusd_step(self, &event);
-        for (size_t i = 0; i < count; i++) {
-            struct hash id = block_id(&blocks[i].header);
-            stages_bodies_arrived(self, &id);
-        }
-        metrics_add(self->metrics, CONSENSUSD_METRIC_SYNC_RECEIVED, count);
-    }
-    for (size_t i = 0; i < count; i++)
-        free((struct hash *)(uintptr_t)blocks[i].tx_ids);
-    free(blocks);
 }
 
 static void on_sync_response(void *context, struct bus_message *message)
@@ -252,19 +80,10 @@ static void on_sync_response(void *context, struct bus_message *message)
         rc = ERR_MALFORMED;
     }
     if (rc < 0) {
-        consensusd_bad_frame(self, "sync", validator_name(self, peer->index), rc);
+        consensusd_bad_frame(self, "sync", consensusd_validator_name(self, peer->index), rc);
         return;
     }
-    /* One answer per question. */
-    if (self->core && peer->sync_waiting && response.request == peer->sync_request) {
-        peer->sync_waiting = false;
-        if (peer == self->asked)
-            sync_pace_answered(&self->pace);
-        size_t good = sync_check_good(self->genesis, &response);
-        if (good < response.block_count)
-            consensusd_bad_frame(self, "sync", validator_name(self, peer->index), ERR_UNAUTHENTICATED);
-        take_response(self, peer->index, &response, good);
-    }
+    sync_blocks_on_response(self, peer, &response);
     consensus_codec_sync_deinit(&response);
 }
 
@@ -300,7 +119,7 @@ uint32_t peers_connected(const struct consensusd *self)
 static int open_peer(struct consensusd *self, const struct consensusd_peer_address *address, const uint8_t *secret)
 {
     uint32_t index = 0;
-    while (index < self->genesis->validator_count && strcmp(validator_name(self, index), address->name) != 0)
+    while (index < self->genesis->validator_count && strcmp(consensusd_validator_name(self, index), address->name) != 0)
         index++;
     if (index == self->genesis->validator_count || index == self->self) {
         config_problem("CONSENSUS_PEERS", address->name, "wants names of other validators of the genesis file");
