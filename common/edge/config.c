@@ -85,6 +85,27 @@ int config_problem(const char *key, const char *value, const char *wants)
     return ERR_CONFIG;
 }
 
+bool config_endpoint_is_tcp(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", strlen("tcp://")) == 0;
+}
+
+int config_check_arrows(const struct config_common *common, const struct config_arrow *arrows, size_t count)
+{
+    int rc = 0;
+    bool any_tcp = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!arrows[i].endpoint || !config_endpoint_is_tcp(arrows[i].endpoint))
+            continue;
+        any_tcp = true;
+        if (!arrows[i].key->is_set)
+            rc = config_problem(arrows[i].key_name, NULL, "that stage's CURVE public key, because its endpoint is tcp");
+    }
+    if (any_tcp && !common->stage_curve_key_file)
+        rc = config_problem("STAGE_CURVE_KEY_FILE", NULL, "a key file, because a stage endpoint is tcp");
+    return rc;
+}
+
 static const char *environment_find(const char *const *environment, const char *name)
 {
     size_t length = strlen(name);

@@ -135,6 +135,19 @@ void config_free(void *config, struct config_tables tables);
  * Returns ERR_CONFIG, so that `return config_problem(...)` ends a check. */
 int config_problem(const char *key, const char *value, const char *wants);
 
+/* An arrow to another stage. */
+struct config_arrow {
+    const char *endpoint;           /* NULL: not set, nothing is needed */
+    const char *key_name;           /* of the key with the other stage's CURVE public key */
+    const struct config_hex32 *key; /* its value */
+};
+
+bool config_endpoint_is_tcp(const char *endpoint);
+
+/* An arrow over tcp needs STAGE_CURVE_KEY_FILE and the other stage's public key. Every problem is logged. Returns 0 or
+ * ERR_CONFIG. */
+MUST_USE int config_check_arrows(const struct config_common *common, const struct config_arrow *arrows, size_t count);
+
 /* Parse one value by its key, as config_load() does, and put the result at the key's offset in *config (which must hold
  * nothing to free there). Returns 0, ERR_CONFIG (*config untouched; nothing is logged) or -ENOMEM. */
 MUST_USE int config_parse(void *config, const struct config_key *key, const char *value);

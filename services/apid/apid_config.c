@@ -54,23 +54,10 @@ const struct config_table apid_config_table = CONFIG_TABLE(keys);
 int apid_config_check(const void *config)
 {
     const struct apid_config *self = config;
-    const struct {
-        const char *endpoint;
-        const struct config_hex32 *key;
-        const char *key_name;
-    } arrows[] = {
-        {self->executord_endpoint, &self->executord_key, "EXECUTORD_CURVE_KEY"},
-        {self->consensusd_endpoint, &self->consensusd_key, "CONSENSUSD_CURVE_KEY"},
-        {self->mempoold_endpoint, &self->mempoold_key, "MEMPOOLD_CURVE_KEY"},
+    const struct config_arrow arrows[] = {
+        {self->executord_endpoint, "EXECUTORD_CURVE_KEY", &self->executord_key},
+        {self->consensusd_endpoint, "CONSENSUSD_CURVE_KEY", &self->consensusd_key},
+        {self->mempoold_endpoint, "MEMPOOLD_CURVE_KEY", &self->mempoold_key},
     };
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(arrows); i++) {
-        if (!arrows[i].endpoint || strncmp(arrows[i].endpoint, "tcp://", 6) != 0)
-            continue;
-        if (!arrows[i].key->is_set)
-            rc = config_problem(arrows[i].key_name, NULL, "is needed because its endpoint is tcp");
-        if (!self->common.stage_curve_key_file)
-            rc = config_problem("STAGE_CURVE_KEY_FILE", NULL, "is needed because an endpoint is tcp");
-    }
-    return rc;
+    return config_check_arrows(&self->common, arrows, ARRAY_COUNT(arrows));
 }

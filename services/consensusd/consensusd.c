@@ -315,9 +315,9 @@ static int load_identity(struct consensusd *self)
     while (self->self < self->genesis->validator_count && strcmp(self->genesis->validators[self->self].name, name) != 0)
         self->self++;
     if (self->self == self->genesis->validator_count)
-        return config_problem("NODE_NAME", name, "wants a validator of the genesis file");
+        return config_problem("NODE_NAME", name, "a validator of the genesis file");
     if (memcmp(self->key.public.bytes, self->genesis->validators[self->self].sign_key.bytes, SIGN_PUBLIC_BYTES) != 0)
-        return config_problem("SIGN_KEY_FILE", NULL, "wants the key that the genesis file names for this node");
+        return config_problem("SIGN_KEY_FILE", NULL, "the key that the genesis file names for this node");
     return 0;
 }
 

@@ -95,41 +95,24 @@ static const struct config_key keys[] = {
 
 const struct config_table consensusd_config_table = CONFIG_TABLE(keys);
 
-static bool is_tcp(const char *endpoint)
-{
-    return strncmp(endpoint, "tcp://", 6) == 0;
-}
-
 int consensusd_config_check(const void *config)
 {
     const struct consensusd_config *self = config;
-    const struct {
-        const char *endpoint;
-        const struct config_hex32 *key;
-        const char *key_name;
-    } arrows[] = {
-        {self->pool_endpoint, &self->mempoold_key, "MEMPOOLD_CURVE_KEY"},
-        {self->execution_endpoint, &self->executord_key, "EXECUTORD_CURVE_KEY"},
-        {self->query_endpoint, &self->apid_key, "APID_CURVE_KEY"},
+    const struct config_arrow arrows[] = {
+        {self->pool_endpoint, "MEMPOOLD_CURVE_KEY", &self->mempoold_key},
+        {self->execution_endpoint, "EXECUTORD_CURVE_KEY", &self->executord_key},
+        {self->query_endpoint, "APID_CURVE_KEY", &self->apid_key},
     };
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(arrows); i++) {
-        if (!is_tcp(arrows[i].endpoint))
-            continue;
-        if (!arrows[i].key->is_set)
-            rc = config_problem(arrows[i].key_name, NULL, "is needed because its endpoint is tcp");
-        if (!self->common.stage_curve_key_file)
-            rc = config_problem("STAGE_CURVE_KEY_FILE", NULL, "is needed because an endpoint is tcp");
-    }
-    if (!is_tcp(self->pub_bind))
-        rc = config_problem("CONSENSUS_PUB_BIND", self->pub_bind, "wants tcp://host:port");
-    if (!is_tcp(self->sync_bind))
-        rc = config_problem("CONSENSUS_SYNC_BIND", self->sync_bind, "wants tcp://host:port");
+    int rc = config_check_arrows(&self->common, arrows, ARRAY_COUNT(arrows));
+    if (!config_endpoint_is_tcp(self->pub_bind))
+        rc = config_problem("CONSENSUS_PUB_BIND", self->pub_bind, "tcp://host:port");
+    if (!config_endpoint_is_tcp(self->sync_bind))
+        rc = config_problem("CONSENSUS_SYNC_BIND", self->sync_bind, "tcp://host:port");
     for (size_t i = 0; i < self->peers.count; i++) {
         struct consensusd_peer_address address;
         int parsed = consensusd_peer_address_parse(&address, self->peers.items[i]);
         if (parsed < 0)
-            rc = config_problem("CONSENSUS_PEERS", self->peers.items[i], "wants name=tcp://host:port|tcp://host:port");
+            rc = config_problem("CONSENSUS_PEERS", self->peers.items[i], "name=tcp://host:port|tcp://host:port");
         else
             consensusd_peer_address_free(&address);
     }

@@ -122,7 +122,7 @@ static int open_peer(struct consensusd *self, const struct consensusd_peer_addre
     while (index < self->genesis->validator_count && strcmp(consensusd_validator_name(self, index), address->name) != 0)
         index++;
     if (index == self->genesis->validator_count || index == self->self) {
-        config_problem("CONSENSUS_PEERS", address->name, "wants names of other validators of the genesis file");
+        config_problem("CONSENSUS_PEERS", address->name, "names of other validators of the genesis file");
         return ERR_CONFIG;
     }
     struct peer *peer = &self->peers[self->peer_count++];
@@ -190,7 +190,7 @@ int peers_open(struct consensusd *self)
     bus_curve_public(public, secret);
     if (memcmp(public, self->genesis->validators[self->self].consensus_curve_key, BUS_KEY_BYTES) != 0)
         rc =
-            config_problem("CONSENSUS_CURVE_KEY_FILE", NULL, "wants the key that the genesis file names for this node");
+            config_problem("CONSENSUS_CURVE_KEY_FILE", NULL, "the key that the genesis file names for this node");
     rc = rc == 0 ? bind_own(self, secret) : rc;
     self->pace = sync_pace_of(SYNC_BLOCKS);
     for (size_t i = 0; i < self->config->peers.count && rc == 0; i++) {

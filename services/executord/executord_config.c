@@ -54,31 +54,13 @@ static const struct config_key keys[] = {
 
 const struct config_table executord_config_table = CONFIG_TABLE(keys);
 
-static bool is_tcp(const char *endpoint)
-{
-    return strncmp(endpoint, "tcp://", 6) == 0;
-}
-
 int executord_config_check(const void *config)
 {
     const struct executord_config *self = config;
-    const struct {
-        const char *endpoint;
-        const struct config_hex32 *key;
-        const char *key_name;
-    } arrows[] = {
-        {self->execution_endpoint, &self->consensusd_key, "CONSENSUSD_CURVE_KEY"},
-        {self->outcome_endpoint, &self->persistd_key, "PERSISTD_CURVE_KEY"},
-        {self->query_endpoint, &self->apid_key, "APID_CURVE_KEY"},
+    const struct config_arrow arrows[] = {
+        {self->execution_endpoint, "CONSENSUSD_CURVE_KEY", &self->consensusd_key},
+        {self->outcome_endpoint, "PERSISTD_CURVE_KEY", &self->persistd_key},
+        {self->query_endpoint, "APID_CURVE_KEY", &self->apid_key},
     };
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(arrows); i++) {
-        if (!is_tcp(arrows[i].endpoint))
-            continue;
-        if (!arrows[i].key->is_set)
-            rc = config_problem(arrows[i].key_name, NULL, "is needed because its endpoint is tcp");
-        if (!self->common.stage_curve_key_file)
-            rc = config_problem("STAGE_CURVE_KEY_FILE", NULL, "is needed because an endpoint is tcp");
-    }
-    return rc;
+    return config_check_arrows(&self->common, arrows, ARRAY_COUNT(arrows));
 }

@@ -92,18 +92,6 @@ static const struct config_key keys[] = {
 
 const struct config_table ingestd_config_table = CONFIG_TABLE(keys);
 
-static int check_arrow(const struct ingestd_config *config, const char *endpoint, const char *key_name,
-                       const struct config_hex32 *key)
-{
-    if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0)
-        return 0;
-    if (!config->common.stage_curve_key_file)
-        return config_problem("STAGE_CURVE_KEY_FILE", NULL, "a key file, because a stage endpoint is tcp");
-    if (!key->is_set)
-        return config_problem(key_name, NULL, "the stage's CURVE public key, because its endpoint is tcp");
-    return 0;
-}
-
 static int check_topics(const struct ingestd_config *config)
 {
     const char *names[INGESTD_TOPIC_COUNT + 2];
@@ -122,15 +110,15 @@ static int check_topics(const struct ingestd_config *config)
     return 0;
 }
 
-int ingestd_config_check(const void *config_)
+int ingestd_config_check(const void *config)
 {
-    const struct ingestd_config *config = config_;
-    int rc = check_topics(config);
-    if (rc == 0)
-        rc = check_arrow(config, config->admission_endpoint, "MEMPOOLD_CURVE_KEY", &config->mempoold_key);
-    if (rc == 0)
-        rc = check_arrow(config, config->feed_endpoint, "PERSISTD_CURVE_KEY", &config->persistd_key);
-    if (rc == 0)
-        rc = check_arrow(config, config->feed_pub_endpoint, "PERSISTD_CURVE_KEY", &config->persistd_key);
-    return rc;
+    const struct ingestd_config *self = config;
+    const struct config_arrow arrows[] = {
+        {self->admission_endpoint, "MEMPOOLD_CURVE_KEY", &self->mempoold_key},
+        {self->feed_endpoint, "PERSISTD_CURVE_KEY", &self->persistd_key},
+        {self->feed_pub_endpoint, "PERSISTD_CURVE_KEY", &self->persistd_key},
+    };
+    int rc = config_check_arrows(&self->common, arrows, ARRAY_COUNT(arrows));
+    int topics = check_topics(self);
+    return rc == 0 ? topics : rc;
 }

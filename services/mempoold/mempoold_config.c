@@ -82,28 +82,11 @@ static const struct config_key keys[] = {
 
 const struct config_table mempoold_config_table = CONFIG_TABLE(keys);
 
-static bool is_tcp(const char *endpoint)
-{
-    return strncmp(endpoint, "tcp://", strlen("tcp://")) == 0;
-}
-
-static int check_stage(const struct mempoold_config *config, const char *endpoint, const char *key_name,
-                       const struct config_hex32 *key)
-{
-    if (!is_tcp(endpoint))
-        return 0;
-    if (!config->common.stage_curve_key_file)
-        return config_problem("STAGE_CURVE_KEY_FILE", NULL, "a key file, because a stage endpoint is tcp");
-    if (!key->is_set)
-        return config_problem(key_name, NULL, "the stage's CURVE public key, because its endpoint is tcp");
-    return 0;
-}
-
 int mempoold_config_peer(struct mempoold_peer *out, const char *item)
 {
     const char *equals = strchr(item, '=');
     size_t size = equals ? (size_t)(equals - item) : 0;
-    if (size == 0 || size > MEMPOOLD_PEER_NAME_BYTES_MAX || !is_tcp(equals + 1))
+    if (size == 0 || size > MEMPOOLD_PEER_NAME_BYTES_MAX || !config_endpoint_is_tcp(equals + 1))
         return ERR_CONFIG;
     memcpy(out->name, item, size);
     out->name[size] = '\0';
@@ -111,20 +94,21 @@ int mempoold_config_peer(struct mempoold_peer *out, const char *item)
     return 0;
 }
 
-int mempoold_config_check(const void *config_)
+int mempoold_config_check(const void *config)
 {
-    const struct mempoold_config *config = config_;
-    int rc = check_stage(config, config->admission_endpoint, "INGESTD_CURVE_KEY", &config->ingestd_key);
-    if (rc == 0)
-        rc = check_stage(config, config->pool_endpoint, "CONSENSUSD_CURVE_KEY", &config->consensusd_key);
-    if (rc == 0)
-        rc = check_stage(config, config->query_endpoint, "APID_CURVE_KEY", &config->apid_key);
-    if (rc == 0 && !is_tcp(config->gossip_bind))
-        rc = config_problem("GOSSIP_BIND", config->gossip_bind, "tcp://host:port");
-    for (size_t i = 0; rc == 0 && i < config->gossip_peers.count; i++) {
+    const struct mempoold_config *self = config;
+    const struct config_arrow arrows[] = {
+        {self->admission_endpoint, "INGESTD_CURVE_KEY", &self->ingestd_key},
+        {self->pool_endpoint, "CONSENSUSD_CURVE_KEY", &self->consensusd_key},
+        {self->query_endpoint, "APID_CURVE_KEY", &self->apid_key},
+    };
+    int rc = config_check_arrows(&self->common, arrows, ARRAY_COUNT(arrows));
+    if (!config_endpoint_is_tcp(self->gossip_bind))
+        rc = config_problem("GOSSIP_BIND", self->gossip_bind, "tcp://host:port");
+    for (size_t i = 0; i < self->gossip_peers.count; i++) {
         struct mempoold_peer peer;
-        if (mempoold_config_peer(&peer, config->gossip_peers.items[i]) < 0)
-            rc = config_problem("GOSSIP_PEERS", config->gossip_peers.items[i], "name=tcp://host:port, ...");
+        if (mempoold_config_peer(&peer, self->gossip_peers.items[i]) < 0)
+            rc = config_problem("GOSSIP_PEERS", self->gossip_peers.items[i], "name=tcp://host:port, ...");
     }
     return rc;
 }

@@ -42,29 +42,15 @@ static const struct config_key keys[] = {
 
 const struct config_table persistd_config_table = CONFIG_TABLE(keys);
 
-static bool is_tcp(const char *endpoint)
-{
-    return strncmp(endpoint, "tcp://", strlen("tcp://")) == 0;
-}
-
-static int check_key(const char *name, const struct config_hex32 *key)
-{
-    return key->is_set ? 0 : config_problem(name, NULL, "that stage's CURVE public key, because the endpoint is tcp");
-}
-
 int persistd_config_check(const void *config)
 {
     const struct persistd_config *self = config;
-    bool outcome = is_tcp(self->outcome_endpoint);
-    bool feed = is_tcp(self->feed_endpoint) || is_tcp(self->feed_pub_endpoint);
-    int rc = 0;
-    if ((outcome || feed) && !self->common.stage_curve_key_file)
-        rc = config_problem("STAGE_CURVE_KEY_FILE", NULL, "a key file, because a stage endpoint is tcp");
-    if (rc == 0 && outcome)
-        rc = check_key("EXECUTORD_CURVE_KEY", &self->executord_key);
-    if (rc == 0 && feed)
-        rc = check_key("INGESTD_CURVE_KEY", &self->ingestd_key);
-    if (rc == 0 && feed)
-        rc = check_key("APID_CURVE_KEY", &self->apid_key);
-    return rc;
+    const struct config_arrow arrows[] = {
+        {self->outcome_endpoint, "EXECUTORD_CURVE_KEY", &self->executord_key},
+        {self->feed_endpoint, "INGESTD_CURVE_KEY", &self->ingestd_key},
+        {self->feed_endpoint, "APID_CURVE_KEY", &self->apid_key},
+        {self->feed_pub_endpoint, "INGESTD_CURVE_KEY", &self->ingestd_key},
+        {self->feed_pub_endpoint, "APID_CURVE_KEY", &self->apid_key},
+    };
+    return config_check_arrows(&self->common, arrows, ARRAY_COUNT(arrows));
 }
