@@ -189,8 +189,7 @@ int peers_open(struct consensusd *self)
     }
     bus_curve_public(public, secret);
     if (memcmp(public, self->genesis->validators[self->self].consensus_curve_key, BUS_KEY_BYTES) != 0)
-        rc =
-            config_problem("CONSENSUS_CURVE_KEY_FILE", NULL, "the key that the genesis file names for this node");
+        rc = config_problem("CONSENSUS_CURVE_KEY_FILE", NULL, "the key that the genesis file names for this node");
     rc = rc == 0 ? bind_own(self, secret) : rc;
     self->pace = sync_pace_of(SYNC_BLOCKS);
     for (size_t i = 0; i < self->config->peers.count && rc == 0; i++) {
