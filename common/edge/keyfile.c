@@ -16,6 +16,7 @@
 
 #include "common/base/err.h"
 #include "common/base/hex.h"
+#include "common/edge/dirsync.h"
 
 enum {
     DIGIT_COUNT = 2 * KEYFILE_KEY_BYTES,
@@ -95,23 +96,6 @@ static int file_write(int fd, const char *text, size_t size)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int directory_sync(const char *path)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t size = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
-    if (size >= sizeof directory)
-        return -ENAMETOOLONG;
-    memcpy(directory, size ? path : ".", size ? size : 1);
-    directory[size ? size : 1] = '\0';
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int rc = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return rc;
-}
-
 int keyfile_write(const char *path, const uint8_t key[static KEYFILE_KEY_BYTES])
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
@@ -124,7 +108,7 @@ int keyfile_write(const char *path, const uint8_t key[static KEYFILE_KEY_BYTES])
     sodium_memzero(text, sizeof text);
     close(fd);
     if (rc == 0)
-        rc = directory_sync(path);
+        rc = dirsync_of(path);
     if (rc < 0)
         unlink(path);
     return rc;

@@ -28,6 +28,7 @@
 #include <sodium.h>
 
 #include "common/base/err.h"
+#include "common/edge/dirsync.h"
 #include "common/edge/log.h"
 
 enum {
@@ -147,16 +148,6 @@ static int entry_of(const struct store *self, struct store_table table, const MD
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
-static int directory_sync(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int rc = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return rc;
-}
-
 /* Make one directory and its entry durable. Returns 0 also when it exists. */
 static int directory_make(const char *path)
 {
@@ -164,7 +155,7 @@ static int directory_make(const char *path)
         return errno == EEXIST ? 0 : -errno;
     char parent[PATH_MAX + 4];
     snprintf(parent, sizeof parent, "%s/..", path);
-    return directory_sync(parent);
+    return dirsync(parent);
 }
 
 static int directories_make(const char *path)
@@ -327,7 +318,7 @@ static int store_open_all(struct store *self, const struct store_options *option
         rc = probe(self, options);
     if (rc == 0)
         rc = env_open(self, options);
-    return rc == 0 ? directory_sync(self->path) : rc;
+    return rc == 0 ? dirsync(self->path) : rc;
 }
 
 int store_open(struct store **out, const struct store_options *options)

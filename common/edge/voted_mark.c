@@ -14,6 +14,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/err.h"
+#include "common/edge/dirsync.h"
 
 enum { SLOT_BYTES = 512, SLOTS = 2 };
 
@@ -78,23 +79,6 @@ int voted_mark_read(struct voted_mark *out, const char *path)
     return 0;
 }
 
-static int directory_sync(const char *path)
-{
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t size = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
-    if (size >= sizeof directory)
-        return -ENAMETOOLONG;
-    memcpy(directory, size ? path : ".", size ? size : 1);
-    directory[size ? size : 1] = '\0';
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int rc = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return rc;
-}
-
 int voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
 {
     uint8_t slot[SLOT_BYTES];
@@ -114,7 +98,7 @@ int voted_mark_open(struct voted_mark_file *out, const char *path, const struct 
     int rc = file.fd < 0 || fstat(file.fd, &status) < 0 ? -errno : 0;
     if (rc == 0 && status.st_size == 0) {
         rc = voted_mark_write(&file, first, /* sync= */ true);
-        rc = rc == 0 ? directory_sync(path) : rc;
+        rc = rc == 0 ? dirsync_of(path) : rc;
     }
     if (rc < 0)
         voted_mark_close(&file);
