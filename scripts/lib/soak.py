@@ -63,6 +63,8 @@ def _parse():
     what.add_argument("--seed", type=int, metavar="X", help="exactly this one")
     what.add_argument("--twins", type=int, choices=range(2, 6), metavar="VIEWS",
                       help="every scenario of Twins up to so many views (with --validators 4 or 5)")
+    parser.add_argument("--parts", type=_range, metavar="A..B",
+                        help=f"with --twins: only these of its {SHARDS} parts, to go on after an interruption")
     parser.add_argument("--validators", type=int, choices=range(1, 17), metavar="N",
                         help="clusters of this size (default: the seed says 4, 5 or 7)")
     kind = parser.add_mutually_exclusive_group()
@@ -77,6 +79,8 @@ def _parse():
         parser.error("--trace wants --seed")
     if options.twins and options.validators not in (4, 5):
         parser.error("--twins wants --validators 4 or 5")
+    if options.parts and not (options.twins and 1 <= options.parts[0] and options.parts[1] <= SHARDS):
+        parser.error(f"--parts wants --twins, and parts from 1 to {SHARDS}")
     return options
 
 
@@ -149,18 +153,20 @@ def _soak_twins(options):
         raise Failure(f"{program} is missing: run scripts/build first", 2)
     words = [program, "--validators", str(options.validators), "--views", str(options.twins)]
     began = time.monotonic()
-    done = run = 0
+    first, last = options.parts or (1, SHARDS)
+    run = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for code, output in pool.map(lambda i: _run([*words, "--shard", f"{i}/{SHARDS}"]), range(SHARDS)):
+        parts = pool.map(lambda part: (part, _run([*words, "--shard", f"{part - 1}/{SHARDS}"])), range(first, last + 1))
+        for part, (code, output) in parts:
             figures = re.search(r"scenarios=(\d+) run=(\d+) heights=\d+ forks=(\d+)", output)
             if code != 0 or not figures:
                 print(output.strip())
                 pool.shutdown(cancel_futures=True)
                 return 1
-            done += 1
             run += int(figures[2])
-            print(f"{done} of {SHARDS} parts, {run} of {figures[1]} scenarios, {time.monotonic() - began:.0f} s", flush=True)
-    print(f"no fork in {run} scenarios")
+            print(f"part {part} of {SHARDS} done: {run} of {figures[1]} scenarios, {time.monotonic() - began:.0f} s", flush=True)
+    seconds = time.monotonic() - began
+    print(f"no fork in {run} scenarios, {seconds:.0f} s with {options.jobs} jobs")
     return 0
 
 

@@ -1,13 +1,13 @@
 /* sim_twins.c - Twins: all scenarios of doubled validators up to a number of views, or a sample beyond.
  *
- *     sim_twins --validators N --views V [--quorum Q] [--expect-fork] [--shard I/K] [--index X]
+ *     sim_twins --validators N --views V [--quorum Q] [--expect-fork] [--shard I/K | any/K] [--index X] [--twice]
+ *     sim_twins --validators N --views V [--quorum Q] --symmetry
  *     sim_twins --validators N --views V --sample COUNT [--seed S] [--doubled D] [--expect-fork]
  *
- * All: validator 0 is doubled. Each view has a leader (any validator) and a partition in two sides of which at least
- * one has a quorum of keys: a view without one decides nothing. Honest validators are alike and so are the two copies,
- * so scenarios that a renaming turns into one another are run once: under each prefix's own symmetries, the least
- * choice of each orbit. Samples know no such limits: three sides, partitions without quorum, more than one doubled
- * validator.
+ * All: validator 0 is doubled; scenarios that a renaming turns into one another are run once (twins_choices.h).
+ * Symmetry: every scenario is run, and each must fork or not as the one that stands for it does. Samples know no limits
+ * of the enumeration: three sides, partitions without quorum, more than one doubled validator. Twice: each scenario
+ * again with cores made anew; nothing may differ.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -19,105 +19,33 @@
 
 #include "common/base/genesis.h"
 #include "tests/sim/twins.h"
+#include "tests/sim/twins_choices.h"
+#include "tests/sim/twins_reuse.h"
 
 enum {
-    SYMMETRIES_MAX = 2 * 120,
-    CHOICES_MAX = 1024,
-    HONEST_MAX = 5,
     PROGRESS = 100000,
+    MEMBERS_MAX = 1 << 24,     /* of all classes, with --symmetry */
     MMAP_BYTES_MIN = 256 << 10 /* a core is large and mostly untouched: fresh zero pages are cheaper than clearing */
 };
 
-/* A renaming: honest validator i + 1 becomes perm[i] + 1; swap: the two copies change places. */
-struct symmetry {
-    uint8_t perm[HONEST_MAX];
-    bool swap;
-};
-
-/* One view: its leader, and bit i set: instance i is not on instance 0's side. */
-struct choice {
-    uint32_t leader, sides;
-};
+enum verdict { VERDICT_UNKNOWN, VERDICT_NO_FORK, VERDICT_FORK };
 
 struct search {
     struct twins_scenario scenario;
-    uint32_t honest, quorum;
-    struct symmetry all[SYMMETRIES_MAX];
-    uint32_t symmetry_count;
-    struct choice choices[CHOICES_MAX];
-    uint32_t choice_count;
+    struct twins_choices choices;
+    struct twins_choice chosen[TWINS_VIEWS_MAX];
     uint64_t index, run, forks, stuck, heights;
-    uint64_t shard, shards, only;
-    bool expect_fork;
+    uint64_t shard, shards, only, sample_count, seed;
+    bool expect_fork, symmetry, twice;
+    /* With --symmetry: what became of each class, at the place of its least member. */
+    uint8_t *verdicts;
+    uint64_t classes, differences;
 };
 
-static bool failed(const struct search *self)
+/* Nothing more to look for? */
+static bool done(const struct search *self)
 {
-    return self->expect_fork ? false : self->forks + self->stuck > 0;
-}
-
-static void add_symmetries(struct search *self, uint8_t *perm, uint32_t at)
-{
-    if (at == self->honest) {
-        for (int swap = 0; swap < 2; swap++) {
-            struct symmetry *each = &self->all[self->symmetry_count++];
-            memcpy(each->perm, perm, self->honest);
-            each->swap = swap != 0;
-        }
-        return;
-    }
-    for (uint32_t i = at; i < self->honest; i++) {
-        uint8_t held = perm[at];
-        perm[at] = perm[i];
-        perm[i] = held;
-        add_symmetries(self, perm, at + 1);
-        perm[i] = perm[at];
-        perm[at] = held;
-    }
-}
-
-/* Instances: 0 and `validators` are the copies, 1 .. honest the others. */
-static struct choice renamed(const struct search *self, const struct symmetry *symmetry, struct choice choice)
-{
-    uint32_t second = self->scenario.validators;
-    struct choice out = {.leader = choice.leader ? (uint32_t)symmetry->perm[choice.leader - 1] + 1 : 0};
-    for (uint32_t i = 0; i < self->honest; i++)
-        out.sides |= ((choice.sides >> (i + 1)) & 1) << (symmetry->perm[i] + 1);
-    out.sides |= choice.sides & (1u << second);
-    if (symmetry->swap && (choice.sides >> second) & 1) {
-        /* The copies stood on different sides: seen from the other one, the honest change theirs. */
-        uint32_t honest_bits = ((1u << self->honest) - 1) << 1;
-        out.sides ^= honest_bits;
-    }
-    return out;
-}
-
-static uint32_t code(struct choice choice)
-{
-    return choice.leader << 16 | choice.sides;
-}
-
-static bool has_quorum(const struct search *self, uint32_t sides, uint32_t side)
-{
-    uint32_t second = self->scenario.validators;
-    uint32_t keys = side == 0 || (sides >> second & 1) == side ? 1 : 0;
-    for (uint32_t i = 1; i <= self->honest; i++)
-        keys += (sides >> i & 1) == side ? 1 : 0;
-    return keys >= self->quorum;
-}
-
-static void prepare(struct search *self)
-{
-    uint8_t perm[HONEST_MAX] = {0, 1, 2, 3, 4};
-    self->honest = self->scenario.validators - 1;
-    self->quorum = self->scenario.quorum ? self->scenario.quorum : genesis_quorum(self->scenario.validators);
-    add_symmetries(self, perm, 0);
-    for (uint32_t leader = 0; leader <= self->honest; leader++) {
-        for (uint32_t sides = 0; sides < 2u << self->scenario.validators; sides += 2) {
-            if (has_quorum(self, sides, 0) || has_quorum(self, sides, 1))
-                self->choices[self->choice_count++] = (struct choice){.leader = leader, .sides = sides};
-        }
-    }
+    return self->expect_fork ? self->forks > 0 : self->forks + self->stuck + self->differences > 0;
 }
 
 static void print_scenario(const struct twins_scenario *scenario)
@@ -130,14 +58,30 @@ static void print_scenario(const struct twins_scenario *scenario)
     }
 }
 
-static void run(struct search *self)
+/* Made anew instead of used again, a run is the same. */
+static void run_anew(struct search *self, const struct twins_result *first)
+{
+    struct twins_result again;
+    twins_reuse_off = true;
+    twins_run(&again, &self->scenario);
+    twins_reuse_off = false;
+    if (again.fork == first->fork && again.stuck == first->stuck && again.heights == first->heights &&
+        again.fingerprint == first->fingerprint)
+        return;
+    self->differences++;
+    printf("scenario %" PRIu64 " is another one with cores that are made anew\n", self->index);
+}
+
+static bool run(struct search *self)
 {
     struct twins_result result;
     twins_run(&result, &self->scenario);
     self->run++;
     self->heights += result.heights;
     self->stuck += result.stuck;
-    if (result.fork && self->forks++ == 0) {
+    if (self->twice)
+        run_anew(self, &result);
+    if (result.fork && self->forks++ == 0 && !self->symmetry) {
         printf("a fork, scenario %" PRIu64 ":\n", self->index);
         print_scenario(&self->scenario);
     }
@@ -147,37 +91,95 @@ static void run(struct search *self)
     }
     if (self->run % PROGRESS == 0)
         printf("%" PRIu64 " scenarios\n", self->run);
+    return result.fork;
 }
 
-static void enumerate(struct search *self, uint32_t view, const struct symmetry *symmetries, uint32_t count)
+static void apply_chosen(struct search *self)
+{
+    for (uint32_t v = 0; v < self->scenario.views; v++)
+        twins_choices_apply(&self->choices, self->chosen[v], &self->scenario.view[v]);
+}
+
+static void enumerate(struct search *self, uint32_t view, const struct twins_symmetry *symmetries, uint32_t count)
 {
     if (view == self->scenario.views) {
+        apply_chosen(self);
         if (self->index % self->shards == self->shard && (self->only == UINT64_MAX || self->only == self->index))
             run(self);
         self->index++;
         return;
     }
-    for (uint32_t c = 0; c < self->choice_count && !failed(self); c++) {
-        if (self->expect_fork && self->forks > 0)
-            return;
-        struct choice choice = self->choices[c];
-        struct symmetry kept[SYMMETRIES_MAX];
+    for (uint32_t c = 0; c < self->choices.choice_count && !done(self); c++) {
+        struct twins_symmetry kept[TWINS_SYMMETRIES_MAX];
         uint32_t kept_count = 0;
-        bool least = true;
-        for (uint32_t i = 0; i < count && least; i++) {
-            uint32_t image = code(renamed(self, &symmetries[i], choice));
-            least = image >= code(choice);
-            if (image == code(choice))
-                kept[kept_count++] = symmetries[i];
-        }
-        if (!least)
-            continue;
-        struct twins_view *of = &self->scenario.view[view];
-        of->leader = choice.leader;
-        for (uint32_t i = 0; i <= self->scenario.validators; i++)
-            of->side[i] = choice.sides >> i & 1;
-        enumerate(self, view + 1, kept, kept_count);
+        self->chosen[view] = self->choices.choices[c];
+        if (twins_choices_least(&self->choices, self->chosen[view], symmetries, count, kept, &kept_count))
+            enumerate(self, view + 1, kept, kept_count);
     }
+}
+
+static uint64_t choice_number(const struct twins_choices *choices, struct twins_choice choice)
+{
+    uint64_t number = 0;
+    while (choices->choices[number].leader != choice.leader || choices->choices[number].sides != choice.sides)
+        number++;
+    return number;
+}
+
+/* Choices are numbered as they are compared, so the least member of a class comes first of its members. */
+static void run_member(struct search *self)
+{
+    struct twins_choice least[TWINS_VIEWS_MAX];
+    memcpy(least, self->chosen, sizeof least);
+    twins_choices_to_least(&self->choices, least, self->scenario.views);
+    uint64_t place = 0;
+    for (uint32_t v = 0; v < self->scenario.views; v++)
+        place = place * self->choices.choice_count + choice_number(&self->choices, least[v]);
+    apply_chosen(self);
+    uint8_t verdict = run(self) ? VERDICT_FORK : VERDICT_NO_FORK;
+    self->classes += self->verdicts[place] == VERDICT_UNKNOWN;
+    if (self->verdicts[place] == VERDICT_UNKNOWN)
+        self->verdicts[place] = verdict;
+    if (self->verdicts[place] != verdict && self->differences++ == 0) {
+        printf("scenario %" PRIu64 " is not as the one that stands for it:\n", self->index);
+        print_scenario(&self->scenario);
+    }
+    self->index++;
+}
+
+static void run_members(struct search *self, uint32_t view)
+{
+    if (view == self->scenario.views) {
+        run_member(self);
+        return;
+    }
+    for (uint32_t c = 0; c < self->choices.choice_count; c++) {
+        self->chosen[view] = self->choices.choices[c];
+        run_members(self, view + 1);
+    }
+}
+
+static int check_symmetry(struct search *self)
+{
+    uint64_t members = 1;
+    for (uint32_t v = 0; v < self->scenario.views; v++)
+        members *= self->choices.choice_count;
+    self->verdicts = members <= MEMBERS_MAX ? calloc(members, 1) : NULL;
+    if (!self->verdicts)
+        return 2;
+    run_members(self, 0);
+    free(self->verdicts);
+    /* The other way to the same number: the enumeration that takes the least members alone. */
+    struct search counted = *self;
+    counted.index = counted.forks = counted.stuck = counted.differences = 0;
+    counted.shard = 1;
+    counted.shards = UINT64_MAX;
+    enumerate(&counted, 0, self->choices.symmetries, self->choices.symmetry_count);
+    printf("symmetry validators=%" PRIu32 " quorum=%" PRIu32 " views=%" PRIu32 " members=%" PRIu64 " forks=%" PRIu64
+           " classes=%" PRIu64 " enumerated=%" PRIu64 " differences=%" PRIu64 "\n",
+           self->scenario.validators, self->choices.quorum, self->scenario.views, self->index, self->forks,
+           self->classes, counted.index, self->differences);
+    return self->differences == 0 && self->classes == counted.index && self->run > 0 ? 0 : 1;
 }
 
 static uint64_t draw(uint64_t *random, uint64_t count)
@@ -186,12 +188,12 @@ static uint64_t draw(uint64_t *random, uint64_t count)
     return (*random >> 33) % count;
 }
 
-static void sample(struct search *self, uint64_t seed, uint64_t count)
+static void sample(struct search *self)
 {
     struct twins_scenario *scenario = &self->scenario;
     uint32_t views_max = scenario->views;
-    uint64_t random = seed;
-    for (; self->index < count && !failed(self) && !(self->expect_fork && self->forks > 0); self->index++) {
+    uint64_t random = self->seed;
+    for (; self->index < self->sample_count && !done(self); self->index++) {
         scenario->views = 2 + (uint32_t)draw(&random, views_max - 1);
         for (uint32_t v = 0; v < scenario->views; v++) {
             uint64_t sides = 1 + draw(&random, 3);
@@ -204,72 +206,108 @@ static void sample(struct search *self, uint64_t seed, uint64_t count)
         if (self->only == UINT64_MAX || self->only == self->index)
             run(self);
     }
+    scenario->views = views_max;
 }
 
 static int usage(void)
 {
-    fputs("usage: sim_twins --validators N --views V [--quorum Q] [--expect-fork] [--shard I/K] [--index X] [--trace]\n"
-          "                 [--sample COUNT [--seed S] [--doubled D]]\n",
+    fputs("usage: sim_twins --validators N --views V [--quorum Q] [--expect-fork] [--shard I/K | any/K] [--index X]\n"
+          "                 [--trace] [--twice] [--symmetry | --sample COUNT [--seed S] [--doubled D]]\n",
           stderr);
     return 2;
+}
+
+static bool parse_flag(struct search *self, const char *word)
+{
+    bool *flags[] = {&self->expect_fork, &self->scenario.trace, &self->symmetry, &self->twice};
+    static const char *const names[] = {"--expect-fork", "--trace", "--symmetry", "--twice"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(word, names[i]) == 0) {
+            *flags[i] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* I/K: scenarios I, I + K, I + 2 K, ..; any/K: one that is drawn. */
+static bool parse_shard(struct search *self, const char *value)
+{
+    if (sscanf(value, "any/%" SCNu64, &self->shards) != 1)
+        return sscanf(value, "%" SCNu64 "/%" SCNu64, &self->shard, &self->shards) == 2 && self->shards > 0;
+    if (self->shards == 0 || self->shards > UINT32_MAX)
+        return false;
+    self->shard = randombytes_uniform((uint32_t)self->shards);
+    printf("shard %" PRIu64 "/%" PRIu64 "\n", self->shard, self->shards);
+    return true;
+}
+
+static bool parse_number(struct search *self, const char *word, const char *value)
+{
+    uint64_t number = strtoull(value, NULL, 10);
+    if (strcmp(word, "--validators") == 0)
+        self->scenario.validators = (uint32_t)number;
+    else if (strcmp(word, "--views") == 0)
+        self->scenario.views = (uint32_t)number;
+    else if (strcmp(word, "--quorum") == 0)
+        self->scenario.quorum = (uint32_t)number;
+    else if (strcmp(word, "--doubled") == 0)
+        self->scenario.doubled = (uint32_t)number;
+    else if (strcmp(word, "--sample") == 0)
+        self->sample_count = number;
+    else if (strcmp(word, "--seed") == 0)
+        self->seed = number;
+    else if (strcmp(word, "--index") == 0)
+        self->only = number;
+    else
+        return strcmp(word, "--shard") == 0 && parse_shard(self, value);
+    return true;
+}
+
+static bool parse(struct search *self, int argc, char **argv)
+{
+    self->scenario = (struct twins_scenario){.validators = 4, .doubled = 1, .views = 3};
+    self->shards = 1;
+    self->only = UINT64_MAX;
+    self->seed = randombytes_uniform(1000000000);
+    for (int i = 1; i < argc; i++) {
+        if (parse_flag(self, argv[i]))
+            continue;
+        if (i + 1 == argc || !parse_number(self, argv[i], argv[i + 1]))
+            return false;
+        i++;
+    }
+    const struct twins_scenario *scenario = &self->scenario;
+    uint32_t limit = self->sample_count ? TWINS_INSTANCES_MAX - scenario->doubled : TWINS_HONEST_MAX + 1;
+    return scenario->validators >= 3 && scenario->validators <= limit && scenario->doubled >= 1 &&
+           scenario->doubled * 2 <= scenario->validators && scenario->views >= 2 &&
+           scenario->views <= TWINS_VIEWS_MAX && (self->sample_count > 0 || scenario->doubled == 1);
 }
 
 int main(int argc, char **argv)
 {
     static struct search self;
-    uint64_t count = 0, seed = randombytes_uniform(1000000000);
-    self.scenario = (struct twins_scenario){.validators = 4, .doubled = 1, .views = 3};
-    self.shards = 1;
-    self.only = UINT64_MAX;
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        uint64_t number = strtoull(value, NULL, 10);
-        if (strcmp(argv[i], "--expect-fork") == 0) {
-            self.expect_fork = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--trace") == 0) {
-            self.scenario.trace = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--validators") == 0)
-            self.scenario.validators = (uint32_t)number;
-        else if (strcmp(argv[i], "--views") == 0)
-            self.scenario.views = (uint32_t)number;
-        else if (strcmp(argv[i], "--quorum") == 0)
-            self.scenario.quorum = (uint32_t)number;
-        else if (strcmp(argv[i], "--doubled") == 0)
-            self.scenario.doubled = (uint32_t)number;
-        else if (strcmp(argv[i], "--sample") == 0)
-            count = number;
-        else if (strcmp(argv[i], "--seed") == 0)
-            seed = number;
-        else if (strcmp(argv[i], "--index") == 0)
-            self.only = number;
-        else if (strcmp(argv[i], "--shard") != 0 ||
-                 sscanf(value, "%" SCNu64 "/%" SCNu64, &self.shard, &self.shards) != 2 || self.shards == 0)
-            return usage();
-        i++;
-    }
-    const struct twins_scenario *scenario = &self.scenario;
-    uint32_t limit = count ? TWINS_INSTANCES_MAX - scenario->doubled : HONEST_MAX + 1;
-    if (sodium_init() < 0 || scenario->validators < 3 || scenario->validators > limit || scenario->doubled < 1 ||
-        scenario->doubled * 2 > scenario->validators || scenario->views < 2 || scenario->views > TWINS_VIEWS_MAX ||
-        (count == 0 && scenario->doubled != 1))
+    if (sodium_init() < 0 || !parse(&self, argc, argv))
         return usage();
+    const struct twins_scenario *scenario = &self.scenario;
+    uint32_t quorum = scenario->quorum ? scenario->quorum : genesis_quorum(scenario->validators);
     setvbuf(stdout, NULL, _IOLBF, 0);
     mallopt(M_MMAP_THRESHOLD, MMAP_BYTES_MIN);
-    if (count > 0) {
-        printf("seed %" PRIu64 "\n", seed);
-        sample(&self, seed, count);
+    if (self.sample_count > 0) {
+        printf("seed %" PRIu64 "\n", self.seed);
+        sample(&self);
     } else {
-        prepare(&self);
-        enumerate(&self, 0, self.all, self.symmetry_count);
+        twins_choices_init(&self.choices, scenario->validators, quorum);
+        if (self.symmetry)
+            return check_symmetry(&self);
+        enumerate(&self, 0, self.choices.symmetries, self.choices.symmetry_count);
     }
     printf("twins validators=%" PRIu32 " doubled=%" PRIu32 " quorum=%" PRIu32 " views=%" PRIu32 " choices=%" PRIu32
            " scenarios=%" PRIu64 " run=%" PRIu64 " heights=%" PRIu64 " forks=%" PRIu64 " stuck=%" PRIu64 "\n",
-           scenario->validators, scenario->doubled, scenario->quorum, scenario->views, self.choice_count, self.index,
+           scenario->validators, scenario->doubled, quorum, scenario->views, self.choices.choice_count, self.index,
            self.run, self.heights, self.forks, self.stuck);
+    if (self.differences > 0)
+        return 1;
     if (self.expect_fork)
         return self.forks > 0 ? 0 : 1;
     return self.forks + self.stuck > 0 || self.run == 0 ? 1 : 0;

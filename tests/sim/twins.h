@@ -30,6 +30,7 @@ struct twins_result {
     bool fork;
     bool stuck; /* nobody committed after everything was connected again */
     uint64_t heights;
+    uint64_t fingerprint; /* of all that was committed */
 };
 
 void twins_run(struct twins_result *out, const struct twins_scenario *scenario);
