@@ -158,7 +158,8 @@ MUTANTS = [
            "consensusd_safety_damage",
            ("common/base/voting.c", "memcmp(seal.bytes, value.data + sealed.size, HASH_BYTES) != 0", "false"),
            ("common/edge/voting_store.c", "record.sequence != entry->sequence", "false"),
-           ("common/edge/store.c", "memcmp(wanted, entry.value.data + entry.value.size, CHECKSUM_BYTES) != 0", "false")),
+           ("common/edge/store_read.c",
+            "memcmp(wanted, entry.value.data + entry.value.size, STORE_CHECKSUM_BYTES) != 0", "false")),
 
     # Final.
     mutant("commit-without-consecutive-views", "a block is final when its certified child is of the very next view", CORE,
