@@ -48,7 +48,7 @@ size_t equivocation_encode(uint8_t out[static EQUIVOCATION_BODY_BYTES_MAX], cons
     int first = order(equivocation) < 0 ? 0 : 1;
     assert(order(equivocation) != 0);
     struct bytes_writer writer = bytes_writer_of(out, EQUIVOCATION_BODY_BYTES_MAX);
-    bytes_put_u8(&writer, EQUIVOCATION_TX_KIND);
+    bytes_put_u8(&writer, TX_VALIDATOR_EVIDENCE);
     put_head(&writer, FIELD_OFFENDER, HASH_BYTES);
     bytes_put(&writer, equivocation->offender.bytes, HASH_BYTES);
     put_head(&writer, FIELD_KIND, 8);
@@ -88,7 +88,7 @@ int equivocation_decode(struct equivocation *out, struct span body)
 {
     struct equivocation equivocation = {0};
     struct bytes_reader reader = bytes_reader_of(body);
-    if (bytes_get_u8(&reader) != EQUIVOCATION_TX_KIND)
+    if (bytes_get_u8(&reader) != TX_VALIDATOR_EVIDENCE)
         return REASON_MALFORMED;
     get_head(&reader, FIELD_OFFENDER, HASH_BYTES);
     bytes_get_copy(&reader, equivocation.offender.bytes, HASH_BYTES);
@@ -143,4 +143,15 @@ int equivocation_verify(const struct equivocation *equivocation, const struct ge
             return REASON_BAD_SIGNATURE;
     }
     return 0;
+}
+
+int equivocation_check(struct equivocation *out, struct span body, const struct genesis *genesis)
+{
+    struct equivocation equivocation;
+    int verdict = equivocation_decode(&equivocation, body);
+    if (verdict == 0)
+        verdict = equivocation_verify(&equivocation, genesis);
+    if (verdict == 0)
+        *out = equivocation;
+    return verdict;
 }

@@ -18,8 +18,7 @@
 #include "common/base/reason.h"
 #include "common/base/sign.h"
 #include "common/base/span.h"
-
-enum { EQUIVOCATION_TX_KIND = 4 };
+#include "common/base/tx.h"
 
 enum equivocation_kind { EQUIVOCATION_VOTE = 1, EQUIVOCATION_PROPOSAL = 2 };
 
@@ -54,3 +53,6 @@ MUST_USE int equivocation_decode(struct equivocation *out, struct span body);
  * the view and by the offender, and both signatures verify. Returns 0, REASON_PRODUCER_UNKNOWN, REASON_CONTENT_RULE or
  * REASON_BAD_SIGNATURE. */
 MUST_USE int equivocation_verify(const struct equivocation *equivocation, const struct genesis *genesis);
+
+/* Read a body and judge it: both of the above. */
+MUST_USE int equivocation_check(struct equivocation *out, struct span body, const struct genesis *genesis);

@@ -269,7 +269,7 @@ int tx_parse(struct tx *out, struct span body, const char **why)
         return tx_fail(REASON_TOO_LARGE, why, "a transaction has at most 1 MiB");
     struct bytes_reader reader = bytes_reader_of(body);
     uint8_t kind = bytes_get_u8(&reader);
-    if (kind < TX_ANOMALY || kind >= TX_KIND_COUNT)
+    if (kind < TX_ANOMALY || kind >= TX_EVENT_KIND_COUNT)
         return tx_fail(REASON_MALFORMED, why, "kind must be 1, 2 or 3");
     struct tx tx = {.kind = (enum tx_kind)kind, .body = body};
     struct span values[TX_FIELDS_MAX] = {0};
@@ -281,6 +281,11 @@ int tx_parse(struct tx *out, struct span body, const char **why)
         return verdict;
     *out = tx;
     return 0;
+}
+
+bool tx_is_validator_evidence(struct span body)
+{
+    return body.size > 0 && body.data[0] == TX_VALIDATOR_EVIDENCE;
 }
 
 struct hash tx_id(struct span body)

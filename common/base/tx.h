@@ -18,7 +18,16 @@
 #include "common/base/sign.h"
 #include "common/base/span.h"
 
-enum tx_kind { TX_ANOMALY = 1, TX_EVIDENCE = 2, TX_POLICY = 3, TX_KIND_COUNT };
+/* The first three are events, which producers send: what this file is about. Proof of a validator's equivocation comes
+ * from validators and has a form of its own (equivocation.h). */
+enum tx_kind {
+    TX_ANOMALY = 1,
+    TX_EVIDENCE = 2,
+    TX_POLICY = 3,
+    TX_EVENT_KIND_COUNT,
+    TX_VALIDATOR_EVIDENCE = TX_EVENT_KIND_COUNT,
+    TX_KIND_COUNT,
+};
 
 enum tx_alg { TX_ALG_V1 = 1, TX_ALG_V2 = 2 };
 
@@ -97,11 +106,15 @@ size_t tx_encoded_size(const struct tx_fields *fields);
 /* Write the body (kind || canonical form); out has tx_encoded_size() bytes. The fields need not be valid. */
 void tx_encode(uint8_t *out, const struct tx_fields *fields);
 
-/* Parse a body and check every limit and form rule of the page. Returns 0 or the verdict REASON_MALFORMED or
- * REASON_TOO_LARGE; *why then says what was wrong and what is expected (static text). */
+/* Parse the body of an event and check every limit and form rule of the page; another kind is malformed. Returns 0 or
+ * the verdict REASON_MALFORMED or REASON_TOO_LARGE; *why then says what was wrong and what is expected (static text).
+ */
 MUST_USE int tx_parse(struct tx *out, struct span body, const char **why);
 
-/* H("cybermesh/tx/v1\0" || body) */
+/* Does the body say that it is proof of a validator's equivocation? */
+bool tx_is_validator_evidence(struct span body);
+
+/* H("cybermesh/tx/v1\0" || body), of a body of any kind */
 struct hash tx_id(struct span body);
 
 /* The i-th ref; i < ref_count. */
@@ -125,7 +138,7 @@ MUST_USE int tx_check_custody(const struct tx *tx);
 /* |ts - reference| <= skew, all in seconds. Returns 0 or REASON_TIMESTAMP_SKEW. */
 MUST_USE int tx_check_timestamp(const struct tx *tx, int64_t reference_s, int64_t skew_s);
 
-/* The role a producer needs to send this kind: one bit of enum producer_role (genesis.h). */
+/* The role a producer needs to send events of this kind: one bit of enum producer_role (genesis.h). */
 uint32_t tx_role(enum tx_kind kind);
 
 /* Mempool class: 0 policy that acts now (drop, reject, block, quarantine, rate_limit), 1 other policy, 2 the rest. */

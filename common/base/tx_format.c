@@ -21,7 +21,7 @@ static_assert(ARRAY_COUNT(tx_anomaly_fields) <= TX_FIELDS_MAX, "fields of an ano
 static_assert(ARRAY_COUNT(tx_evidence_fields) <= TX_FIELDS_MAX, "fields of an evidence");
 static_assert(ARRAY_COUNT(tx_policy_fields) <= TX_FIELDS_MAX, "fields of a policy");
 
-static const struct tx_format tx_formats[TX_KIND_COUNT] = {
+static const struct tx_format tx_formats[TX_EVENT_KIND_COUNT] = {
     [TX_ANOMALY] = {tx_anomaly_fields,
                     ARRAY_COUNT(tx_anomaly_fields),
                     TX_CONTENT_BYTES_MAX,
@@ -48,6 +48,6 @@ static const struct tx_format tx_formats[TX_KIND_COUNT] = {
 
 const struct tx_format *tx_format_of(enum tx_kind kind)
 {
-    assert(kind >= TX_ANOMALY && kind < TX_KIND_COUNT);
+    assert(kind >= TX_ANOMALY && kind < TX_EVENT_KIND_COUNT);
     return &tx_formats[kind];
 }

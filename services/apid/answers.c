@@ -6,12 +6,13 @@
 #include <sodium.h>
 
 #include "common/base/block.h"
+#include "common/base/equivocation.h"
 #include "common/base/hex.h"
 #include "common/base/merkle.h"
 #include "proto/proof.pb-c.h"
 #include "proto/record.pb-c.h"
 
-static const char *const kind_names[] = {"unknown", "anomaly", "evidence", "policy"};
+static const char *const kind_names[] = {"unknown", "anomaly", "evidence", "policy", "validator_evidence"};
 
 json_t *answers_hex(struct span bytes)
 {
@@ -72,15 +73,16 @@ json_t *answers_transaction(const struct answers_transaction *transaction)
         cybermesh__record__v1__receipt__unpack(NULL, transaction->receipt.size, transaction->receipt.data);
     if (!receipt)
         return NULL;
-    int kind = transaction->kind >= 1 && transaction->kind <= 3 ? transaction->kind : 0;
+    size_t kind =
+        transaction->kind >= 1 && (size_t)transaction->kind < ARRAY_COUNT(kind_names) ? (size_t)transaction->kind : 0;
     json_t *changes =
         json_pack("{s:s, s:o, s:s}", "key", receipt->key, "value_hash",
                   answers_hex(span_of(receipt->value_hash.data, receipt->value_hash.len)), "status", receipt->status);
     json_t *value = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "tx_id", answers_hex(transaction->tx_id),
                               "kind", kind_names[kind], "event_id", text_of(transaction->event_id), "producer",
-                              answers_hex(transaction->producer), "height", number(transaction->height), "index",
-                              number(transaction->index), "timestamp", json_integer(transaction->timestamp), "status",
-                              receipt->status, "receipt", changes);
+                              transaction->producer.size > 0 ? answers_hex(transaction->producer) : json_null(),
+                              "height", number(transaction->height), "index", number(transaction->index), "timestamp",
+                              json_integer(transaction->timestamp), "status", receipt->status, "receipt", changes);
     cybermesh__record__v1__receipt__free_unpacked(receipt, NULL);
     return value;
 }
@@ -112,6 +114,14 @@ json_t *answers_anomaly(const struct answers_anomaly *anomaly)
                      text_of(anomaly->source), "status", text_of(anomaly->status), "producer",
                      answers_hex(anomaly->producer), "block_height", number(anomaly->height), "timestamp",
                      json_integer(anomaly->timestamp), "tx_hash", answers_hex(anomaly->tx_id));
+}
+
+json_t *answers_consensus_evidence(const struct answers_consensus_evidence *evidence)
+{
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "offender", answers_hex(evidence->offender), "name",
+                     text_of(evidence->name), "kind", evidence->kind == EQUIVOCATION_VOTE ? "vote" : "proposal", "view",
+                     number(evidence->view), "height", number(evidence->height), "tx_id", answers_hex(evidence->tx_id),
+                     "timestamp", json_integer(evidence->timestamp));
 }
 
 static json_t *commit_signature(const Cybermesh__Proof__V1__Signature *signature)

@@ -21,7 +21,8 @@ struct answers_block {
 };
 
 struct answers_transaction {
-    struct span tx_id, event_id, producer, receipt;
+    struct span tx_id, event_id, receipt;
+    struct span producer; /* empty: none */
     uint64_t height;
     uint32_t index;
     int kind;
@@ -41,6 +42,13 @@ struct answers_anomaly {
     int64_t timestamp;
 };
 
+struct answers_consensus_evidence {
+    struct span offender, name, tx_id;
+    int kind; /* 1 votes, 2 proposals */
+    uint64_t view, height;
+    int64_t timestamp;
+};
+
 /* The list with one item more; NULL, and both ended, when either is NULL. */
 json_t *answers_append_take(json_t *list, json_t *item);
 
@@ -50,6 +58,7 @@ json_t *answers_block(const struct answers_block *block);
 json_t *answers_transaction(const struct answers_transaction *transaction);
 json_t *answers_validator(const struct answers_validator *validator);
 json_t *answers_anomaly(const struct answers_anomaly *anomaly);
+json_t *answers_consensus_evidence(const struct answers_consensus_evidence *evidence);
 
 /* A commit proof (protobuf CommitProof) in its JSON form; NULL also when it is malformed. */
 json_t *answers_commit_proof(struct span proof);

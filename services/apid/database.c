@@ -57,6 +57,11 @@ static const struct pg_statement anomaly_latest = {
     "anomaly_latest", "SELECT id, type, source, status, producer, tx_id, severity, confidence_ppm, height, ts FROM "
                       "anomalies ORDER BY height DESC, idx DESC LIMIT $1"};
 
+static const struct pg_statement consensus_evidence_all = {
+    "consensus_evidence_all",
+    "SELECT e.offender, v.name, e.tx_id, e.kind, e.view, e.height, e.ts FROM consensus_evidence e "
+    "JOIN validators v ON v.id = e.offender ORDER BY e.height DESC, e.idx DESC"};
+
 /* --- the pool ----------------------------------------------------------------------------------------------------- */
 
 /* An idle connection, or the right to open one (*out NULL). Returns 0 or ERR_PEER_GONE. */
@@ -224,6 +229,20 @@ static json_t *anomaly_of(const struct pg_result *rows, uint32_t row)
         .timestamp = pg_result_int(rows, row, 9),
     };
     return answers_anomaly(&anomaly);
+}
+
+static json_t *consensus_evidence_of(const struct pg_result *rows, uint32_t row)
+{
+    struct answers_consensus_evidence evidence = {
+        .offender = pg_result_span(rows, row, 0),
+        .name = pg_result_span(rows, row, 1),
+        .tx_id = pg_result_span(rows, row, 2),
+        .kind = (int)pg_result_int(rows, row, 3),
+        .view = number_at(rows, row, 4),
+        .height = number_at(rows, row, 5),
+        .timestamp = pg_result_int(rows, row, 6),
+    };
+    return answers_consensus_evidence(&evidence);
 }
 
 static json_t *list_of(const struct pg_result *rows, json_t *(*item_of)(const struct pg_result *, uint32_t))
@@ -415,6 +434,17 @@ static int answer_anomalies(struct database *self, const struct route_request *r
                 json_pack("{s:o, s:i}", "anomalies", list_of(rows, anomaly_of), "count", (int)pg_result_rows(rows)));
 }
 
+/* At most one for each validator: all of them. */
+static int answer_consensus_evidence(struct database *self, json_t **out)
+{
+    CLEANUP(pg_result_destroy) struct pg_result *rows = NULL;
+    int rc = read_rows(self, &consensus_evidence_all, NULL, &rows);
+    if (rc < 0)
+        return rc;
+    return done(out, json_pack("{s:o, s:i}", "evidence", list_of(rows, consensus_evidence_of), "count",
+                               (int)pg_result_rows(rows)));
+}
+
 int database_answer(struct database *self, const struct route_request *request, json_t **out, const char **why)
 {
     switch (request->route) {
@@ -436,6 +466,8 @@ int database_answer(struct database *self, const struct route_request *request, 
         return answer_validators(self, request, out, why);
     case ROUTE_ANOMALIES:
         return answer_anomalies(self, request, out);
+    case ROUTE_CONSENSUS_EVIDENCE:
+        return answer_consensus_evidence(self, out);
     case ROUTE_HEALTH:
     case ROUTE_READY:
     case ROUTE_METRICS:

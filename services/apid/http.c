@@ -262,6 +262,7 @@ static void answer(struct exchange *exchange)
     case ROUTE_VALIDATORS:
     case ROUTE_VALIDATOR:
     case ROUTE_ANOMALIES:
+    case ROUTE_CONSENSUS_EVIDENCE:
     case ROUTE_COUNT:
         answer_from_database(exchange);
         break;

@@ -25,6 +25,7 @@ const char *const route_names[ROUTE_COUNT] = {
     [ROUTE_VALIDATORS] = "validators",
     [ROUTE_VALIDATOR] = "validator",
     [ROUTE_ANOMALIES] = "anomalies",
+    [ROUTE_CONSENSUS_EVIDENCE] = "consensus_evidence",
 };
 
 static bool is(struct span part, const char *word)
@@ -240,6 +241,14 @@ static int take_validators(struct route_request *out, const struct span *parts, 
     return 0;
 }
 
+static int take_consensus(struct route_request *out, const struct span *parts, size_t count)
+{
+    if (count != 2 || !is(parts[1], "evidence"))
+        return ROUTE_NOT_FOUND;
+    out->route = ROUTE_CONSENSUS_EVIDENCE;
+    return 0;
+}
+
 static int take_path(struct route_request *out, const struct span *parts, size_t count, const char **why)
 {
     static const struct {
@@ -259,6 +268,8 @@ static int take_path(struct route_request *out, const struct span *parts, size_t
         return take_transactions(out, parts, count, why);
     if (is(parts[0], "state"))
         return take_state(out, parts, count, why);
+    if (is(parts[0], "consensus"))
+        return take_consensus(out, parts, count);
     return is(parts[0], "validators") ? take_validators(out, parts, count, why) : ROUTE_NOT_FOUND;
 }
 

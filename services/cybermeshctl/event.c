@@ -42,6 +42,7 @@ static char *make_content(const struct event_options *options, const char *id)
                        id, 1 + randombytes_uniform(250));
         break;
     case TX_EVIDENCE:
+    case TX_VALIDATOR_EVIDENCE:
     case TX_KIND_COUNT:
         break;
     }
@@ -140,6 +141,7 @@ static int pack(struct event *out, const struct tx_fields *fields)
         policy.rule = TEXT(fields->type);
         policy.params = BYTES(fields->content);
         break;
+    case TX_VALIDATOR_EVIDENCE:
     case TX_KIND_COUNT:
         break;
     }

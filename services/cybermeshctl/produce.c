@@ -37,12 +37,12 @@ struct sent {
 struct options {
     const char *cluster;
     uint64_t count, rate, payload, wait_s;
-    uint64_t weights[TX_KIND_COUNT];
+    uint64_t weights[TX_EVENT_KIND_COUNT];
     enum tx_alg alg; /* 0: in turns */
     bool json;
 };
 
-static const char *const topics[TX_KIND_COUNT] = {
+static const char *const topics[TX_EVENT_KIND_COUNT] = {
     [TX_ANOMALY] = "ai.anomalies.v1", [TX_EVIDENCE] = "ai.evidence.v1", [TX_POLICY] = "ai.policy.v1"};
 
 struct run {

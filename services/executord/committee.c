@@ -58,17 +58,26 @@ int committee_genesis(struct execution *execution, const struct genesis *genesis
 
 /* Every state has a record of each validator, and of the epochs that its blocks need: the genesis state has, and no
  * transaction takes one away. */
+static struct schedule_standing decode_standing(const struct state_item *leaf)
+{
+    struct record_validator record;
+    int rc = leaf ? record_validator_decode(&record, state_leaf_value(leaf)) : -ENOENT;
+    assert(rc == 0);
+    return record.standing;
+}
+
+static struct schedule_standing read_standing(const struct execution *execution, const struct genesis *genesis,
+                                              uint32_t index)
+{
+    struct record_key key = record_key_validator(&genesis->validators[index].id);
+    return decode_standing(execution_find(execution, &key.hash));
+}
+
 static void read_standings(struct schedule_standing *out, const struct execution *execution,
                            const struct genesis *genesis)
 {
-    for (uint32_t i = 0; i < genesis->validator_count; i++) {
-        struct record_key key = record_key_validator(&genesis->validators[i].id);
-        const struct state_item *leaf = execution_find(execution, &key.hash);
-        struct record_validator record;
-        int rc = leaf ? record_validator_decode(&record, state_leaf_value(leaf)) : -ENOENT;
-        assert(rc == 0);
-        out[i] = record.standing;
-    }
+    for (uint32_t i = 0; i < genesis->validator_count; i++)
+        out[i] = read_standing(execution, genesis, i);
 }
 
 static void decode_schedule(struct schedule *out, const struct state_item *leaf)
@@ -109,6 +118,26 @@ int committee_begin(struct execution *execution, const struct genesis *genesis, 
             return rc;
     }
     return 0;
+}
+
+int committee_punish(struct execution *execution, const struct genesis *genesis, uint32_t offender)
+{
+    assert(offender < genesis->validator_count);
+    struct schedule_standing standing = read_standing(execution, genesis, offender);
+    standing.active = false;
+    standing.reputation_ppm = 0;
+    return put_validator(execution, genesis, offender, &standing);
+}
+
+uint64_t committee_inactive(struct state_item *root, const struct genesis *genesis)
+{
+    uint64_t inactive = 0;
+    for (uint32_t i = 0; i < genesis->validator_count; i++) {
+        struct record_key key = record_key_validator(&genesis->validators[i].id);
+        if (!decode_standing(state_find(root, &key.hash)).active)
+            inactive |= UINT64_C(1) << i;
+    }
+    return inactive;
 }
 
 int committee_end(struct execution *execution, const struct genesis *genesis, uint64_t height)

@@ -31,6 +31,13 @@ MUST_USE int committee_genesis(struct execution *execution, const struct genesis
 MUST_USE int committee_begin(struct execution *execution, const struct genesis *genesis,
                              const struct committee_block *block);
 
+/* The validator (index) equivocated: "the reducer takes the validator's reputation to 0", and it is inactive for good.
+ * Returns 0 or -ENOMEM. */
+MUST_USE int committee_punish(struct execution *execution, const struct genesis *genesis, uint32_t offender);
+
+/* Who is inactive in this state: bit i is validator i. */
+uint64_t committee_inactive(struct state_item *root, const struct genesis *genesis);
+
 /* After the block's transactions: at a multiple of schedule_epoch_blocks write its schedule, and drop the one that no
  * block needs any more. Returns 0 or -ENOMEM. */
 MUST_USE int committee_end(struct execution *execution, const struct genesis *genesis, uint64_t height);

@@ -1,7 +1,8 @@
 /* execution.c - executes the transactions of one block.
  *
- * Each transaction: parse, state checks in the protocol's order, then two new leaves (its record and its nonce record)
- * and a receipt. The tree is touched once, at the end, with all changes together.
+ * Each event: parse, state checks in the protocol's order, then two new leaves (its record and its nonce record) and a
+ * receipt. Proof that a validator equivocated is checked in full and has no nonce: the offender's one record of it says
+ * that it is there already. The tree is touched once, at the end, with all changes together.
  */
 #include "services/executord/execution.h"
 
@@ -12,11 +13,12 @@
 #include "common/base/err.h"
 #include "common/base/merkle.h"
 #include "common/base/tx.h"
+#include "services/executord/committee.h"
 #include "services/executord/overlay.h"
 #include "services/executord/record.h"
 
 struct execution {
-    struct genesis_parameters parameters;
+    const struct genesis *genesis;
     struct slab *slab;
     policy_facts_fn *policy_facts;
     void *policy_facts_context;
@@ -41,11 +43,15 @@ struct execution {
 
 /* One transaction that may be executed. */
 struct judged {
-    struct tx tx;
+    enum tx_kind kind;
     struct hash tx_id;
     struct record_key key;
+    /* of an event */
+    struct tx tx;
     struct record_key nonce_key;
     struct policy_facts facts; /* of a policy */
+    /* of validator evidence */
+    struct equivocation proof;
 };
 
 int execution_new(struct execution **out, const struct execution_options *options)
@@ -53,11 +59,11 @@ int execution_new(struct execution **out, const struct execution_options *option
     CLEANUP(execution_destroy) struct execution *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->parameters = *options->parameters;
+    self->genesis = options->genesis;
     self->slab = options->slab;
     self->policy_facts = options->policy_facts;
     self->policy_facts_context = options->policy_facts_context;
-    self->tx_count_max = (uint32_t)options->parameters->block_max_txs;
+    self->tx_count_max = (uint32_t)options->genesis->parameters.block_max_txs;
     size_t txs = self->tx_count_max;
     /* Genesis records are put as one block as well. Two: the schedules of an epoch, one made and one dropped. */
     self->change_count_max = 2 * txs + EXECUTION_EXPIRED_BASE + EXECUTION_EXPIRED_PER_TX * txs + GENESIS_PRODUCERS_MAX +
@@ -149,8 +155,8 @@ static int check_producer(const struct execution *self, const struct tx *tx, enu
 static int check_timestamp(const struct execution *self, const struct tx *tx, enum reason *reason)
 {
     int64_t now_s = (int64_t)block_time_s(self);
-    if (tx->ts < now_s - (int64_t)self->parameters.tx_max_age_s ||
-        tx->ts > now_s + (int64_t)self->parameters.tx_future_skew_s)
+    if (tx->ts < now_s - (int64_t)self->genesis->parameters.tx_max_age_s ||
+        tx->ts > now_s + (int64_t)self->genesis->parameters.tx_future_skew_s)
         return refuse(reason, REASON_TIMESTAMP_SKEW);
     return 0;
 }
@@ -183,13 +189,13 @@ static int check_policy(struct execution *self, struct judged *judged, enum reas
 
 /* Signature, content hash, content rules and custody are checked at admission and when a body is fetched; everything
  * that depends on the state or the block is checked here, in the protocol's order. */
-static int judge(struct execution *self, struct span body, struct judged *out, enum reason *reason)
+static int judge_event(struct execution *self, struct span body, struct judged *out, enum reason *reason)
 {
     const char *why;
     int verdict = tx_parse(&out->tx, body, &why);
     if (verdict != 0)
         return refuse(reason, (enum reason)verdict);
-    out->tx_id = tx_id(body);
+    out->kind = out->tx.kind;
     out->nonce_key = record_key_nonce(&out->tx.producer, out->tx.nonce);
     bool nonce_used;
     verdict = check_nonce(self, out, &nonce_used, reason);
@@ -198,7 +204,7 @@ static int judge(struct execution *self, struct span body, struct judged *out, e
     verdict = check_producer(self, &out->tx, reason);
     if (verdict != 0)
         return verdict;
-    if (self->parameters.require_v2 && out->tx.alg != TX_ALG_V2)
+    if (self->genesis->parameters.require_v2 && out->tx.alg != TX_ALG_V2)
         return refuse(reason, REASON_BAD_SIGNATURE);
     verdict = check_policy(self, out, reason);
     if (verdict != 0)
@@ -212,6 +218,40 @@ static int judge(struct execution *self, struct span body, struct judged *out, e
     if (overlay_find(self->overlay, &out->key.hash))
         return refuse(reason, REASON_ID_CONFLICT);
     return 0;
+}
+
+/* Is this the proof that the offender's record is of? *recorded tells whether there is a record. */
+static bool is_recorded(const struct execution *self, const struct judged *judged, bool *recorded)
+{
+    const struct state_item *leaf = overlay_find(self->overlay, &judged->key.hash);
+    struct record_validator_evidence record;
+    *recorded = leaf != NULL;
+    return leaf && record_validator_evidence_decode(&record, state_leaf_value(leaf)) == 0 &&
+           hash_equal(&record.tx_id, &judged->tx_id);
+}
+
+/* "It is proof when the offender is a validator of the genesis file; .. and both signatures verify." One proof is
+ * enough for each validator: it is inactive for good. Checked here in full, whoever else has looked at it before. */
+static int judge_proof(const struct execution *self, struct span body, struct judged *out, enum reason *reason)
+{
+    int verdict = equivocation_decode(&out->proof, body);
+    if (verdict != 0)
+        return refuse(reason, (enum reason)verdict);
+    out->kind = TX_VALIDATOR_EVIDENCE;
+    out->key = record_key_validator_evidence(&out->proof.offender);
+    bool recorded;
+    if (is_recorded(self, out, &recorded))
+        return refuse(reason, REASON_NONE);
+    verdict = equivocation_verify(&out->proof, self->genesis);
+    if (verdict != 0)
+        return refuse(reason, (enum reason)verdict);
+    return recorded ? refuse(reason, REASON_ID_CONFLICT) : 0;
+}
+
+static int judge(struct execution *self, struct span body, struct judged *out, enum reason *reason)
+{
+    out->tx_id = tx_id(body);
+    return tx_is_validator_evidence(body) ? judge_proof(self, body, out, reason) : judge_event(self, body, out, reason);
 }
 
 int execution_judge(struct execution *self, struct span body, enum reason *reason)
@@ -259,7 +299,7 @@ static int write_nonce(struct execution *self, const struct judged *judged)
     struct bytes_writer value = bytes_writer_of(data, sizeof data);
     struct record_nonce record = {
         .tx_id = judged->tx_id,
-        .expires_at_s = judged->tx.ts + (int64_t)self->parameters.tx_max_age_s,
+        .expires_at_s = judged->tx.ts + (int64_t)self->genesis->parameters.tx_max_age_s,
     };
     record_nonce_encode(&value, &record);
     struct state_item *leaf;
@@ -267,20 +307,30 @@ static int write_nonce(struct execution *self, const struct judged *judged)
     return rc < 0 ? rc : queue_nonce(self, leaf, record.expires_at_s);
 }
 
+static int punish(struct execution *self, const struct judged *judged)
+{
+    int offender = genesis_validator_index(self->genesis, &judged->proof.offender);
+    return committee_punish(self, self->genesis, (uint32_t)offender);
+}
+
 static int write_record(struct execution *self, const struct judged *judged, struct state_item **leaf,
                         const char **status)
 {
     static const char *(*const reducers[TX_KIND_COUNT])(struct bytes_writer *, const struct reducer_input *) = {
-        [TX_ANOMALY] = reducer_anomaly, [TX_EVIDENCE] = reducer_evidence, [TX_POLICY] = reducer_policy};
+        [TX_ANOMALY] = reducer_anomaly,
+        [TX_EVIDENCE] = reducer_evidence,
+        [TX_POLICY] = reducer_policy,
+        [TX_VALIDATOR_EVIDENCE] = reducer_validator_evidence};
     struct bytes_writer value = bytes_writer_of(self->value_data, sizeof self->value_data);
     struct reducer_input input = {
-        .tx = &judged->tx,
+        .tx = judged->kind != TX_VALIDATOR_EVIDENCE ? &judged->tx : NULL,
         .tx_id = &judged->tx_id,
-        .policy = judged->tx.kind == TX_POLICY ? &judged->facts : NULL,
+        .policy = judged->kind == TX_POLICY ? &judged->facts : NULL,
+        .proof = judged->kind == TX_VALIDATOR_EVIDENCE ? &judged->proof : NULL,
         .height = self->base.height,
         .block_time_s = block_time_s(self),
     };
-    *status = reducers[judged->tx.kind](&value, &input);
+    *status = reducers[judged->kind](&value, &input);
     return put_leaf(self, &judged->key, &value, leaf);
 }
 
@@ -291,7 +341,7 @@ static void write_receipt(struct execution *self, const struct judged *judged, c
     struct hash value_hash = state_leaf_value_hash(leaf);
     struct record_receipt receipt = {
         .tx_id = span_of(judged->tx_id.bytes, HASH_BYTES),
-        .kind = judged->tx.kind,
+        .kind = judged->kind,
         .key = record_key_span(&judged->key),
         .value_hash = span_of(value_hash.bytes, HASH_BYTES),
         .status = span_text(status),
@@ -315,7 +365,7 @@ int execution_apply(struct execution *self, struct span body, enum reason *reaso
     int rc = write_record(self, &judged, &leaf, &status);
     if (rc < 0)
         return rc;
-    rc = write_nonce(self, &judged);
+    rc = judged.kind == TX_VALIDATOR_EVIDENCE ? punish(self, &judged) : write_nonce(self, &judged);
     if (rc < 0)
         return rc;
     write_receipt(self, &judged, leaf, status);
@@ -380,7 +430,7 @@ static int expire(struct execution *self, struct expiry **expiry)
     int rc = 0;
     for (; left > 0 && rc == 0; left--) {
         struct state_item *leaf = expiry_first(queue, &expires_at_s);
-        if (!leaf || expires_at_s + (int64_t)self->parameters.tx_future_skew_s >= now_s)
+        if (!leaf || expires_at_s + (int64_t)self->genesis->parameters.tx_future_skew_s >= now_s)
             break;
         overlay_delete(self->overlay, leaf);
         self->keys_added--;

@@ -34,8 +34,8 @@ enum {
 typedef int policy_facts_fn(void *context, struct span params, struct policy_facts *out);
 
 struct execution_options {
-    const struct genesis_parameters *parameters; /* copied */
-    struct slab *slab;                           /* outlives the execution */
+    const struct genesis *genesis; /* its validators and parameters; outlives the execution, as does the slab */
+    struct slab *slab;
     policy_facts_fn *policy_facts;
     void *policy_facts_context;
     uint64_t seed; /* of the tables; no result depends on it */

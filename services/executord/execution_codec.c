@@ -226,6 +226,7 @@ static void put_height(struct bytes_writer *writer, const void *body)
     wire_put_bytes(writer, 3, hash_span(&height->state_root));
     wire_put_number(writer, 4, height->epoch);
     wire_put_bytes(writer, 5, height->genesis_header);
+    wire_put_number(writer, 6, height->inactive);
 }
 
 void execution_codec_put_height(struct bytes_writer *writer, const struct execution_codec_height *body)

@@ -100,7 +100,7 @@ static int allocate(struct executor *self, const struct executor_options *option
     if (rc < 0)
         return rc;
     return execution_new(&self->execution, &(struct execution_options){
-                                               .parameters = &self->genesis.parameters,
+                                               .genesis = &self->genesis,
                                                .slab = self->slab,
                                                .policy_facts = options->policy_facts,
                                                .policy_facts_context = options->policy_facts_context,
@@ -588,6 +588,11 @@ void executor_schedule(const struct executor *self, const struct hash *block_id,
     *out = (struct schedule){.count = 0};
     if (version)
         committee_schedule(out, version->root, &self->genesis, version->header.height);
+}
+
+uint64_t executor_inactive(const struct executor *self)
+{
+    return committee_inactive(executor_committed(self)->root, &self->genesis);
 }
 
 struct executor_usage executor_usage(const struct executor *self)

@@ -157,6 +157,9 @@ MUST_USE int executor_query(const struct executor *self, struct span key, uint64
 /* Who leads the children of a block: speculative, or committed and retained. count 0: there is no version of it. */
 void executor_schedule(const struct executor *self, const struct hash *block_id, struct schedule *out);
 
+/* Validators that the last committed state has as inactive: bit i is validator i. */
+uint64_t executor_inactive(const struct executor *self);
+
 struct executor_usage {
     uint32_t speculative_count;
     uint32_t committed_count;

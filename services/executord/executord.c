@@ -14,6 +14,7 @@
 
 #include <sodium.h>
 
+#include "common/base/equivocation.h"
 #include "common/base/err.h"
 #include "common/base/hex.h"
 #include "common/base/reason.h"
@@ -232,6 +233,7 @@ static int answer_height(struct executord *self, const struct bus_route *route)
                                             .state_root = last->header.state_root,
                                             .epoch = self->epoch,
                                             .genesis_header = span_of(genesis.header, sizeof genesis.header),
+                                            .inactive = executor_inactive(self->executor),
                                         });
     send_answer(self, EXECUTORD_EXECUTION, route, &writer);
     return 0;
@@ -336,6 +338,24 @@ static int commit_below(struct executord *self, const struct execution_codec_req
     return span_equal(span_of(head.header, sizeof head.header), request->header_bytes) ? 0 : EXECUTOR_CONFLICT;
 }
 
+/* The committed block has proof of equivocation: the offender leads no more. */
+static void tell_punished(struct executord *self, const struct version *version)
+{
+    for (uint32_t i = 0; i < version->content->tx_count; i++) {
+        struct equivocation proof;
+        struct span body = version->content->bodies[i];
+        if (!tx_is_validator_evidence(body) || equivocation_decode(&proof, body) != 0)
+            continue;
+        struct hash id = tx_id(body);
+        int offender = genesis_validator_index(self->genesis, &proof.offender);
+        metrics_add(self->metrics, EXECUTORD_METRIC_VALIDATOR_EVIDENCE, 1);
+        log_warn("validator.punished", "validator=%s kind=%s view=%" PRIu64 " height=%" PRIu64 " tx=%s",
+                 LOG_QUOTE_TEXT(self->genesis->validators[offender].name),
+                 proof.kind == EQUIVOCATION_VOTE ? "vote" : "proposal", proof.view, version->header.height,
+                 LOG_HASH(&id));
+    }
+}
+
 static int commit_next(struct executord *self, const struct execution_codec_request *request)
 {
     struct executor_block block = {.header = &request->header, .bodies = request->bodies};
@@ -353,6 +373,7 @@ static int commit_next(struct executord *self, const struct execution_codec_requ
     if (rc < 0)
         return rc;
     executor_commit(self->executor, version);
+    tell_punished(self, version);
     metrics_add(self->metrics, EXECUTORD_METRIC_BLOCKS, 1);
     metrics_add(self->metrics, EXECUTORD_METRIC_TXS, request->header.tx_count);
     log_debug("block.durable", "height=%" PRIu64 " txs=%u", request->header.height, request->header.tx_count);
@@ -512,6 +533,7 @@ static void show(struct executord *self)
         uint64_t value;
     } gauges[] = {
         {EXECUTORD_METRIC_HEIGHT, last->header.height},
+        {EXECUTORD_METRIC_INACTIVE, (uint64_t)__builtin_popcountll(executor_inactive(self->executor))},
         {EXECUTORD_METRIC_STATE_KEYS, usage.key_count},
         {EXECUTORD_METRIC_STATE_BYTES, usage.state_bytes},
         {EXECUTORD_METRIC_STATE_CHUNK_BYTES, usage.chunk_bytes},

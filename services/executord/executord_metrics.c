@@ -27,6 +27,12 @@ static const char *const status_names[] = {"none",     "ok",         "unknown_pa
 const struct metric executord_metrics[EXECUTORD_METRIC_COUNT] = {
     [EXECUTORD_METRIC_BLOCKS] = {.name = "cybermesh_executord_blocks_total", COUNTER, .help = "Blocks committed."},
     [EXECUTORD_METRIC_TXS] = {.name = "cybermesh_executord_txs_total", COUNTER, .help = "Transactions committed."},
+    [EXECUTORD_METRIC_VALIDATOR_EVIDENCE] = {.name = "cybermesh_executord_validator_evidence_total",
+                                             COUNTER,
+                                             .help = "Committed proofs that a validator equivocated."},
+    [EXECUTORD_METRIC_INACTIVE] = {.name = "cybermesh_executord_validators_inactive",
+                                   GAUGE,
+                                   .help = "Validators that are inactive because they equivocated."},
     [EXECUTORD_METRIC_REFUSED] = {.name = "cybermesh_executord_refused_total",
                                   COUNTER,
                                   .label = "reason",

@@ -34,9 +34,9 @@ static void key_end(struct record_key *key)
 
 struct record_key record_key_event(enum tx_kind kind, struct span id)
 {
-    static const char *const prefixes[TX_KIND_COUNT] = {
+    static const char *const prefixes[TX_EVENT_KIND_COUNT] = {
         [TX_ANOMALY] = "anomaly/", [TX_EVIDENCE] = "evidence/", [TX_POLICY] = "policy/"};
-    assert(kind >= TX_ANOMALY && kind < TX_KIND_COUNT && id.size <= TX_ID_BYTES_MAX);
+    assert(kind >= TX_ANOMALY && kind < TX_EVENT_KIND_COUNT && id.size <= TX_ID_BYTES_MAX);
     struct record_key key = {.size = 0};
     key_text(&key, prefixes[kind]);
     memcpy(key.text + key.size, id.data, id.size);
@@ -60,6 +60,15 @@ struct record_key record_key_validator(const struct hash *id)
     struct record_key key = {.size = 0};
     key_text(&key, "validator/");
     key_hex(&key, id->bytes, sizeof id->bytes);
+    key_end(&key);
+    return key;
+}
+
+struct record_key record_key_validator_evidence(const struct hash *offender)
+{
+    struct record_key key = {.size = 0};
+    key_text(&key, "validator_evidence/");
+    key_hex(&key, offender->bytes, sizeof offender->bytes);
     key_end(&key);
     return key;
 }
@@ -160,6 +169,15 @@ void record_validator_encode(struct bytes_writer *writer, const struct record_va
     wire_put_number(writer, 9, record->standing.last_active_height);
 }
 
+void record_validator_evidence_encode(struct bytes_writer *writer, const struct record_validator_evidence *record)
+{
+    wire_put_number(writer, 1, record->kind);
+    wire_put_number(writer, 2, record->view);
+    wire_put_bytes(writer, 3, span_of(record->tx_id.bytes, HASH_BYTES));
+    wire_put_number(writer, 4, record->height);
+    wire_put_bytes(writer, 5, record->status);
+}
+
 void record_schedule_encode(struct bytes_writer *writer, const struct schedule *schedule)
 {
     wire_put_bytes(writer, 1, span_of(schedule->leaders, schedule->count));
@@ -246,6 +264,29 @@ int record_validator_decode(struct record_validator *out, struct span value)
     while (wire_next(&reader, &field))
         validator_field(&record, &field);
     if (reader.failed)
+        return ERR_MALFORMED;
+    *out = record;
+    return 0;
+}
+
+int record_validator_evidence_decode(struct record_validator_evidence *out, struct span value)
+{
+    struct record_validator_evidence record = {0};
+    struct bytes_reader reader = bytes_reader_of(value);
+    struct wire_field field;
+    while (wire_next(&reader, &field)) {
+        if (field.number == 1)
+            record.kind = (enum equivocation_kind)field.value;
+        else if (field.number == 2)
+            record.view = field.value;
+        else if (field.number == 3 && field.bytes.size == HASH_BYTES)
+            memcpy(record.tx_id.bytes, field.bytes.data, HASH_BYTES);
+        else if (field.number == 4)
+            record.height = field.value;
+        else if (field.number == 5)
+            record.status = field.bytes;
+    }
+    if (reader.failed || (record.kind != EQUIVOCATION_VOTE && record.kind != EQUIVOCATION_PROPOSAL))
         return ERR_MALFORMED;
     *out = record;
     return 0;

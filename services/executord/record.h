@@ -13,6 +13,7 @@
 
 #include "common/base/attr.h"
 #include "common/base/bytes.h"
+#include "common/base/equivocation.h"
 #include "common/base/genesis.h"
 #include "common/base/hash.h"
 #include "common/base/schedule.h"
@@ -41,12 +42,14 @@ struct record_key {
     struct hash hash;
 };
 
-/* "anomaly/<id>", "evidence/<id>", "policy/<id>" */
+/* "anomaly/<id>", "evidence/<id>", "policy/<id>"; kind is an event's */
 struct record_key record_key_event(enum tx_kind kind, struct span id);
 /* "producer/<hex key>" */
 struct record_key record_key_producer(const struct sign_public *key);
 /* "validator/<hex id>" */
 struct record_key record_key_validator(const struct hash *id);
+/* "validator_evidence/<hex id>" */
+struct record_key record_key_validator_evidence(const struct hash *offender);
 /* "schedule/<height>", decimal */
 struct record_key record_key_schedule(uint64_t height);
 /* "nonce/<hex producer>/<hex nonce>" */
@@ -115,6 +118,14 @@ struct record_validator {
     struct schedule_standing standing;
 };
 
+struct record_validator_evidence {
+    enum equivocation_kind kind;
+    uint64_t view;
+    struct hash tx_id;
+    uint64_t height;
+    struct span status;
+};
+
 struct record_nonce {
     struct hash tx_id;
     int64_t expires_at_s; /* unix s */
@@ -133,6 +144,7 @@ void record_evidence_encode(struct bytes_writer *writer, const struct record_evi
 void record_policy_encode(struct bytes_writer *writer, const struct record_policy *record);
 void record_producer_encode(struct bytes_writer *writer, const struct record_producer *record);
 void record_validator_encode(struct bytes_writer *writer, const struct record_validator *record);
+void record_validator_evidence_encode(struct bytes_writer *writer, const struct record_validator_evidence *record);
 void record_schedule_encode(struct bytes_writer *writer, const struct schedule *schedule);
 void record_nonce_encode(struct bytes_writer *writer, const struct record_nonce *record);
 void record_receipt_encode(struct bytes_writer *writer, const struct record_receipt *record);
@@ -140,5 +152,6 @@ void record_receipt_encode(struct bytes_writer *writer, const struct record_rece
 /* What was encoded above. Return 0 or ERR_MALFORMED. */
 MUST_USE int record_producer_decode(struct record_producer *out, struct span value);
 MUST_USE int record_validator_decode(struct record_validator *out, struct span value);
+MUST_USE int record_validator_evidence_decode(struct record_validator_evidence *out, struct span value);
 MUST_USE int record_schedule_decode(struct schedule *out, struct span value);
 MUST_USE int record_nonce_decode(struct record_nonce *out, struct span value);

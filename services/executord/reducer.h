@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/base/bytes.h"
+#include "common/base/equivocation.h"
 #include "common/base/tx.h"
 
 /* What execution may know of a policy's params: integers and text only. Within the limits of record.h. */
@@ -22,9 +23,10 @@ struct policy_facts {
 };
 
 struct reducer_input {
-    const struct tx *tx;
+    const struct tx *tx; /* of an event, else NULL */
     const struct hash *tx_id;
     const struct policy_facts *policy; /* of a policy, else NULL */
+    const struct equivocation *proof;  /* of validator evidence, else NULL */
     uint64_t height;
     uint64_t block_time_s; /* unix s */
 };
@@ -33,3 +35,4 @@ struct reducer_input {
 const char *reducer_anomaly(struct bytes_writer *value, const struct reducer_input *input);
 const char *reducer_evidence(struct bytes_writer *value, const struct reducer_input *input);
 const char *reducer_policy(struct bytes_writer *value, const struct reducer_input *input);
+const char *reducer_validator_evidence(struct bytes_writer *value, const struct reducer_input *input);

@@ -59,10 +59,11 @@ static struct message message_of(enum tx_kind kind)
         return (struct message){evidence_fields, ARRAY_COUNT(evidence_fields)};
     case TX_POLICY:
         return (struct message){policy_fields, ARRAY_COUNT(policy_fields)};
+    case TX_VALIDATOR_EVIDENCE:
     case TX_KIND_COUNT:
         break;
     }
-    assert(kind >= TX_ANOMALY && kind < TX_KIND_COUNT);
+    assert(kind >= TX_ANOMALY && kind < TX_EVENT_KIND_COUNT);
     return (struct message){0};
 }
 

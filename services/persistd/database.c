@@ -23,6 +23,7 @@ enum table_index {
     TABLE_ANOMALIES,
     TABLE_EVIDENCE,
     TABLE_POLICIES,
+    TABLE_CONSENSUS_EVIDENCE,
     TABLE_PRODUCERS,
     TABLE_VALIDATORS,
     TABLE_STATE,
@@ -86,6 +87,11 @@ static const struct pg_statement insert_policies = {
            "content_hash, producer, tx_id) SELECT * FROM unnest($1::int8[], $2::int4[], $3::text[], $4::text[], "
            "$5::text[], $6::text[], $7::text[], $8::int8[], $9::int8[], $10::bool[], $11::int8[], $12::bytea[], "
            "$13::bytea[], $14::bytea[])"};
+
+static const struct pg_statement insert_consensus_evidence = {
+    .name = "insert_consensus_evidence",
+    .sql = "INSERT INTO consensus_evidence (offender, kind, view, height, idx, ts, tx_id) SELECT * FROM "
+           "unnest($1::bytea[], $2::int4[], $3::int8[], $4::int8[], $5::int4[], $6::int8[], $7::bytea[])"};
 
 static const struct pg_statement put_producers = {
     .name = "put_producers",
@@ -196,7 +202,8 @@ static void add_transaction(struct cursor *row, const struct rows *rows, size_t 
     add_bytea(row, hash_span(&tx->tx_id));
     add_int4(row, tx->kind);
     add_text(row, tx->event_id);
-    add_bytea(row, span_of(tx->producer.bytes, SIGN_PUBLIC_BYTES));
+    bool has_producer = tx->kind != TX_VALIDATOR_EVIDENCE;
+    add_bytea(row, span_of(tx->producer.bytes, has_producer ? SIGN_PUBLIC_BYTES : 0));
     add_int8(row, tx->ts);
     add_bytea(row, tx->body);
 }
@@ -257,6 +264,17 @@ static void add_policy(struct cursor *row, const struct rows *rows, size_t index
     add_bytea(row, record->content_hash);
     add_bytea(row, record->producer);
     add_bytea(row, record->tx_id);
+}
+
+static void add_consensus_evidence(struct cursor *row, const struct rows *rows, size_t index)
+{
+    const struct rows_validator_evidence *evidence = &rows->validator_evidence.items[index];
+    add_bytea(row, hash_span(&evidence->offender));
+    add_int4(row, evidence->kind);
+    add_int8(row, (int64_t)evidence->view);
+    add_position(row, evidence->tx);
+    add_int8(row, evidence->tx->ts);
+    add_bytea(row, hash_span(&evidence->tx->tx_id));
 }
 
 static void add_producer(struct cursor *row, const struct rows *rows, size_t index)
@@ -330,6 +348,10 @@ static const struct table tables[TABLE_COUNT] = {
                         14,
                         {PG_INT8, PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8, PG_BOOL,
                          PG_INT8, PG_BYTEA, PG_BYTEA, PG_BYTEA}},
+    [TABLE_CONSENSUS_EVIDENCE] = {&insert_consensus_evidence,
+                                  add_consensus_evidence,
+                                  7,
+                                  {PG_BYTEA, PG_INT4, PG_INT8, PG_INT8, PG_INT4, PG_INT8, PG_BYTEA}},
     [TABLE_PRODUCERS] = {&put_producers, add_producer, 5, {PG_BYTEA, PG_TEXT, PG_INT4, PG_BOOL, PG_INT8}},
     [TABLE_VALIDATORS] = {&put_validators,
                           add_validator,
@@ -352,6 +374,8 @@ static size_t row_count(const struct rows *rows, enum table_index table)
         return rows->evidence.count;
     case TABLE_POLICIES:
         return rows->policies.count;
+    case TABLE_CONSENSUS_EVIDENCE:
+        return rows->validator_evidence.count;
     case TABLE_PRODUCERS:
         return rows->producers.count;
     case TABLE_VALIDATORS:

@@ -54,6 +54,7 @@ void rows_deinit(struct rows *self)
     free(self->anomalies.items);
     free(self->evidence.items);
     free(self->policies.items);
+    free(self->validator_evidence.items);
     free(self->producers.items);
     free(self->validators.items);
     free(self->states.items);
@@ -71,6 +72,7 @@ static bool has_prefix(struct span key, const char *prefix)
 /* How many rows there will be at most. */
 struct sizes {
     size_t txs;
+    size_t validator_evidence;
     size_t block_txs; /* of the largest block */
     size_t changes;   /* but for nonces */
     size_t producers;
@@ -85,6 +87,8 @@ static struct sizes sizes_of(const struct outcome *const *outcomes, size_t count
         sizes.txs += outcomes[i]->tx_count;
         if (outcomes[i]->tx_count > sizes.block_txs)
             sizes.block_txs = outcomes[i]->tx_count;
+        for (uint32_t j = 0; j < outcomes[i]->tx_count; j++)
+            sizes.validator_evidence += tx_is_validator_evidence(outcomes[i]->bodies[j]);
         for (uint32_t j = 0; j < outcomes[i]->change_count; j++) {
             const struct outcome_change *change = &outcomes[i]->changes[j];
             if (has_prefix(change->key, "nonce/"))
@@ -103,9 +107,9 @@ static int make_room(struct rows *self, size_t block_count, const struct sizes *
     self->lists_size_ = 0;
     if (RESERVE(self->blocks, block_count) < 0 || RESERVE(self->txs, sizes->txs) < 0 ||
         RESERVE(self->anomalies, sizes->txs) < 0 || RESERVE(self->evidence, sizes->txs) < 0 ||
-        RESERVE(self->policies, sizes->txs) < 0 || RESERVE(self->producers, sizes->producers) < 0 ||
-        RESERVE(self->validators, sizes->validators) < 0 || RESERVE(self->states, sizes->changes) < 0 ||
-        RESERVE(self->hashes_, 3 * sizes->block_txs) < 0)
+        RESERVE(self->policies, sizes->txs) < 0 || RESERVE(self->validator_evidence, sizes->validator_evidence) < 0 ||
+        RESERVE(self->producers, sizes->producers) < 0 || RESERVE(self->validators, sizes->validators) < 0 ||
+        RESERVE(self->states, sizes->changes) < 0 || RESERVE(self->hashes_, 3 * sizes->block_txs) < 0)
         return -ENOMEM;
     return reserve((void **)&self->lists_, &self->lists_capacity_, sizes->list_bytes, 1);
 }
@@ -180,6 +184,16 @@ static int add_policy(struct rows *self, const struct rows_tx *tx, struct span v
     return 0;
 }
 
+static int add_validator_evidence(struct rows *self, const struct rows_tx *tx)
+{
+    struct equivocation proof;
+    if (equivocation_decode(&proof, tx->body) != 0)
+        return ERR_MALFORMED;
+    *ADD(self->validator_evidence) =
+        (struct rows_validator_evidence){.tx = tx, .offender = proof.offender, .kind = proof.kind, .view = proof.view};
+    return 0;
+}
+
 /* The record that a transaction created, as it is at the end of the run. */
 static int add_record(struct rows *self, const struct map *by_key, const struct rows_tx *tx, const char **why)
 {
@@ -202,13 +216,38 @@ static int add_record(struct rows *self, const struct map *by_key, const struct 
     case TX_POLICY:
         rc = add_policy(self, tx, state->value);
         break;
+    case TX_VALIDATOR_EVIDENCE:
+        rc = add_validator_evidence(self, tx);
+        break;
     case TX_KIND_COUNT:
         break;
     }
     return rc < 0 ? bad(why, "a record cannot be read") : 0;
 }
 
-static int add_tx(struct rows *self, const struct outcome *outcome, uint32_t index, const char **why)
+/* It has no producer, id and time of its own: its record's key and its block have. */
+static int add_proof_tx(struct rows *self, const struct outcome *outcome, uint32_t index, const char **why)
+{
+    static const char prefix[] = "validator_evidence/";
+    struct record_receipt receipt;
+    if (record_receipt_decode(&receipt, outcome->receipts[index]) < 0 || !has_prefix(receipt.key, prefix))
+        return bad(why, "a receipt is not its transaction's");
+    size_t prefix_size = strlen(prefix);
+    struct span offender = span_of(receipt.key.data + prefix_size, receipt.key.size - prefix_size);
+    *ADD(self->txs) = (struct rows_tx){
+        .height = outcome->height,
+        .index = index,
+        .kind = TX_VALIDATOR_EVIDENCE,
+        .tx_id = tx_id(outcome->bodies[index]),
+        .event_id = offender,
+        .ts = (int64_t)(outcome->header.timestamp_ms / 1000),
+        .body = outcome->bodies[index],
+        .receipt = outcome->receipts[index],
+    };
+    return 0;
+}
+
+static int add_event_tx(struct rows *self, const struct outcome *outcome, uint32_t index, const char **why)
 {
     struct tx tx;
     const char *detail;
@@ -235,7 +274,8 @@ static int add_block(struct rows *self, const struct map *by_key, const struct o
         .outcome = outcome, .tx_first = (uint32_t)self->txs.count, .size_bytes = outcome->header_bytes.size};
     struct hash *ids = self->hashes_.items;
     for (uint32_t i = 0; i < outcome->tx_count; i++) {
-        int rc = add_tx(self, outcome, i, why);
+        int rc = tx_is_validator_evidence(outcome->bodies[i]) ? add_proof_tx(self, outcome, i, why)
+                                                              : add_event_tx(self, outcome, i, why);
         if (rc < 0)
             return rc;
         const struct rows_tx *tx = &self->txs.items[block->tx_first + i];
@@ -309,7 +349,7 @@ int rows_build(struct rows *self, const struct outcome *const *outcomes, size_t 
     if (rc < 0) {
         self->blocks.count = self->txs.count = self->states.count = 0;
         self->anomalies.count = self->evidence.count = self->policies.count = 0;
-        self->producers.count = self->validators.count = 0;
+        self->validator_evidence.count = self->producers.count = self->validators.count = 0;
     }
     return rc;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/base/attr.h"
+#include "common/base/equivocation.h"
 #include "common/base/hash.h"
 #include "common/base/span.h"
 #include "common/base/tx.h"
@@ -32,9 +33,9 @@ struct rows_tx {
     uint32_t index; /* position in the block */
     enum tx_kind kind;
     struct hash tx_id;
-    struct span event_id;
-    struct sign_public producer;
-    int64_t ts;
+    struct span event_id;        /* of validator evidence: the offender's id, in hexadecimal */
+    struct sign_public producer; /* validator evidence has none */
+    int64_t ts;                  /* unix s; of validator evidence: the block's */
     struct span body;
     struct span receipt;
 };
@@ -55,6 +56,13 @@ struct rows_policy {
     const struct rows_tx *tx;
     struct record_policy record;
     struct span targets; /* one a line */
+};
+
+struct rows_validator_evidence {
+    const struct rows_tx *tx;
+    struct hash offender;
+    enum equivocation_kind kind;
+    uint64_t view;
 };
 
 struct rows_producer {
@@ -90,6 +98,7 @@ struct rows {
     ROWS_TABLE(rows_anomaly) anomalies;
     ROWS_TABLE(rows_evidence) evidence;
     ROWS_TABLE(rows_policy) policies;
+    ROWS_TABLE(rows_validator_evidence) validator_evidence;
     ROWS_TABLE(rows_producer) producers;
     ROWS_TABLE(rows_validator) validators;
     ROWS_TABLE(rows_state) states;

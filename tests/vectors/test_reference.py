@@ -336,3 +336,6 @@ def test_equivocation_is_proof_or_not(case: dict[str, Any]) -> None:
         return
     assert proof.body() == raw(case["body"])
     assert (proof.why_bad(network) or "OK") == case["expect"]
+    if case["expect"] == "OK":
+        assert (proof.tx_id.hex(), proof.state_key) == (case["tx_id"], case["state_key"])
+        assert (proof.record(1).hex(), proof.receipt(1).hex()) == (case["record"], case["receipt"])

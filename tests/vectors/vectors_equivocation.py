@@ -12,6 +12,7 @@ from cybermesh_ref.hashing import ZERO, h, sign
 from vectors_common import GENESIS, NETWORK, VALIDATOR_SEEDS, fixed, network_fields
 
 VIEW = 41
+BLOCK_HEIGHT = 1  # of the block that has the proof
 
 
 def _vote(seed: bytes, block: str, height: int = 40, view: int = VIEW) -> eq.Vote:
@@ -57,7 +58,9 @@ def files() -> dict[str, dict[str, Any]]:
         "votes that say proposals": (replace(votes, kind=eq.PROPOSAL), "MALFORMED"),
         "a third kind": (replace(votes, kind=3), "MALFORMED"),
     }
-    cases = [{"name": name, "body": each.body().hex(), "expect": "OK"} for name, each in good.items()]
+    cases = [{"name": name, "body": each.body().hex(), "tx_id": each.tx_id.hex(), "state_key": each.state_key,
+              "record": each.record(BLOCK_HEIGHT).hex(), "receipt": each.receipt(BLOCK_HEIGHT).hex(), "expect": "OK"}
+             for name, each in good.items()]
     cases += [{"name": name, "body": each.body().hex(), "expect": why} for name, (each, why) in bad.items()]
     body = votes.body()
     for name, data in {"one byte less": body[:-1], "one byte more": body + b"\0", "empty": b"", "kind alone": b"\4",

@@ -41,6 +41,10 @@ def block() -> list[bytes]:
     return [raw(case["header"]) for case in cases("headers.json")]
 
 
+def equivocation() -> list[bytes]:
+    return [raw(case["body"]) for case in cases("equivocations.json")]
+
+
 def signatures(entries: list[dict[str, Any]]) -> bytes:
     parts = [struct.pack(">I", len(entries))]
     for entry in entries:
@@ -115,6 +119,7 @@ def main() -> None:
     write("tx", tx())
     write("block", block())
     write("cert", cert())
+    write("equivocation", equivocation())
     write("merkle", merkle())
     write("stateproof", stateproof())
     write("text", text())

@@ -20,5 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct record_producer producer;
     if (record_producer_decode(&producer, span_of(data, size)) == 0)
         assert(producer.name.size <= size);
+    struct record_validator_evidence evidence;
+    if (record_validator_evidence_decode(&evidence, span_of(data, size)) == 0)
+        assert(evidence.status.size <= size &&
+               (evidence.kind == EQUIVOCATION_VOTE || evidence.kind == EQUIVOCATION_PROPOSAL));
     return 0;
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import wire
 from .block import HEADER_BYTES, Header
 from .certificates import proposal_bytes, vote_bytes
+from .events import tx_id
 from .genesis import Genesis
 from .hashing import h, u32, u64, verify
 
@@ -52,6 +54,25 @@ class Equivocation:
     def body(self) -> bytes:
         values = [self.offender, u64(self.kind), u64(self.view), self.first.encode(), self.second.encode()]
         return bytes([TX_KIND]) + b"".join(_field(i + 1, value) for i, value in enumerate(values))
+
+    @property
+    def tx_id(self) -> bytes:
+        return tx_id(self.body())
+
+    @property
+    def state_key(self) -> str:
+        """The offender's one record of it in the state."""
+        return f"validator_evidence/{self.offender.hex()}"
+
+    def record(self, height: int) -> bytes:
+        """The value of that record, once a block at this height has the proof."""
+        return (wire.put_int(1, self.kind) + wire.put_int(2, self.view) + wire.put_bytes(3, self.tx_id) +
+                wire.put_int(4, height) + wire.put_bytes(5, b"proved"))
+
+    def receipt(self, height: int) -> bytes:
+        """The transaction's receipt in that block: what receipt_root has."""
+        return (wire.put_bytes(1, self.tx_id) + wire.put_int(2, TX_KIND) + wire.put_bytes(3, self.state_key.encode()) +
+                wire.put_bytes(4, h(self.record(height))) + wire.put_bytes(5, b"proved"))
 
     @classmethod
     def decode(cls, body: bytes) -> Equivocation:

@@ -152,6 +152,19 @@ void story_problem(int status, const char *code)
 
 /* --- begin and end ------------------------------------------------------------------------------------------------ */
 
+/* The last block says that its third validator voted twice. */
+static void story_accuse(struct story *s)
+{
+    struct hash offender = chain_validator(2);
+    char hex[2 * HASH_BYTES + 1], sql[VALUE_BYTES + sizeof hex];
+    hex_encode(hex, offender.bytes, HASH_BYTES);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO consensus_evidence (offender, kind, view, height, idx, ts, tx_id) "
+             "VALUES (decode('%s', 'hex'), 1, 41, %d, 0, 1700000003, decode(repeat('ab', 32), 'hex'))",
+             hex, LAST);
+    server_run(s->dsn, sql);
+}
+
 void story_fill(struct story *s)
 {
     struct database *database = NULL;
@@ -175,6 +188,7 @@ void story_fill(struct story *s)
     server_run(s->dsn, sql);
     free(hex);
     free(sql);
+    story_accuse(s);
 }
 
 static void load_proof(struct story *s)

@@ -70,6 +70,13 @@ static void a_transaction_has_its_names(void **state)
         "{\"tx_id\":\"01010101\",\"kind\":\"anomaly\",\"event_id\":\"a\",\"producer\":\"02020202\",\"height\":5,"
         "\"index\":3,\"timestamp\":-7,\"status\":\"reported\",\"receipt\":{\"key\":\"anomaly/a\",\"value_hash\":"
         "\"abcd\",\"status\":\"reported\"}}");
+    /* Proof of equivocation has no producer. */
+    transaction.kind = 4;
+    transaction.producer = (struct span){0};
+    assert_json(answers_transaction(&transaction),
+                "{\"tx_id\":\"01010101\",\"kind\":\"validator_evidence\",\"event_id\":\"a\",\"producer\":null,"
+                "\"height\":5,\"index\":3,\"timestamp\":-7,\"status\":\"reported\",\"receipt\":{\"key\":\"anomaly/a\","
+                "\"value_hash\":\"abcd\",\"status\":\"reported\"}}");
     transaction.receipt = span_text("\xff");
     assert_null(answers_transaction(&transaction));
 }
@@ -89,6 +96,24 @@ static void a_validator_has_its_names(void **state)
                 "{\"id\":\"01010101\",\"name\":\"v1\",\"public_key\":\"02020202\",\"status\":\"active\","
                 "\"reputation_ppm\":950000,\"proposed_blocks\":4,\"committed_blocks\":5,\"missed_views\":6,"
                 "\"last_active_height\":9}");
+}
+
+static void evidence_against_a_validator_has_its_names(void **state)
+{
+    struct answers_consensus_evidence evidence = {.offender = bytes_of(1),
+                                                  .name = span_text("v5"),
+                                                  .kind = 1,
+                                                  .view = 41,
+                                                  .height = 44,
+                                                  .tx_id = bytes_of(2),
+                                                  .timestamp = 7};
+    assert_json(answers_consensus_evidence(&evidence),
+                "{\"offender\":\"01010101\",\"name\":\"v5\",\"kind\":\"vote\",\"view\":41,\"height\":44,"
+                "\"tx_id\":\"02020202\",\"timestamp\":7}");
+    evidence.kind = 2;
+    json_t *value = answers_consensus_evidence(&evidence);
+    assert_string_equal(json_string_value(json_object_get(value, "kind")), "proposal");
+    json_decref(value);
 }
 
 static void an_anomaly_has_its_names(void **state)
@@ -418,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_block_has_its_names),
         cmocka_unit_test(a_transaction_has_its_names),
         cmocka_unit_test(a_validator_has_its_names),
+        cmocka_unit_test(evidence_against_a_validator_has_its_names),
         cmocka_unit_test(an_anomaly_has_its_names),
         cmocka_unit_test(severities_have_labels),
         cmocka_unit_test(problems_have_a_code),

@@ -172,6 +172,26 @@ static void validators_are_told_with_their_blocks(void **state)
     story_problem(404, "NOT_FOUND");
 }
 
+static void evidence_against_validators_is_listed(void **state)
+{
+    struct story *s = story_given(state);
+    json_t *evidence = story_get(s, "consensus/evidence"), *list = vectors_get(evidence, "evidence");
+    assert_int_equal(vectors_integer(evidence, "count"), 1);
+    const json_t *one = json_array_get(list, 0);
+    struct hash offender = chain_validator(2), told = vectors_hash(one, "offender");
+    assert_true(hash_equal(&offender, &told));
+    assert_string_equal(vectors_text(one, "name"), "v3");
+    assert_string_equal(vectors_text(one, "kind"), "vote");
+    assert_int_equal(vectors_integer(one, "view"), 41);
+    assert_int_equal(vectors_integer(one, "height"), LAST);
+    assert_int_equal(vectors_integer(one, "timestamp"), 1700000003);
+    json_decref(evidence);
+    story_ask(s, "consensus/evidence?limit=3");
+    story_problem(400, "BAD_REQUEST");
+    story_ask(s, "consensus");
+    story_problem(404, "NOT_FOUND");
+}
+
 static void the_state_comes_from_executord(void **state)
 {
     struct story *s = story_given(state);
@@ -345,6 +365,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(commit_proofs_are_told),
         cmocka_unit_test(every_transaction_is_told_and_proved),
         cmocka_unit_test(the_newest_anomalies_come_first),
+        cmocka_unit_test(evidence_against_validators_is_listed),
         cmocka_unit_test(validators_are_told_with_their_blocks),
         cmocka_unit_test(the_state_comes_from_executord),
         cmocka_unit_test(what_never_changes_may_be_kept),

@@ -44,6 +44,7 @@ static void every_route_has_its_path(void **state)
         {"/api/v1/validators", ROUTE_VALIDATORS},
         {"/api/v1/validators/" ID, ROUTE_VALIDATOR},
         {"/api/v1/anomalies", ROUTE_ANOMALIES},
+        {"/api/v1/consensus/evidence", ROUTE_CONSENSUS_EVIDENCE},
         {"http://example.org:80/api/v1/blocks/latest", ROUTE_BLOCK_LATEST},
     };
     bool seen[ROUTE_COUNT] = {false};

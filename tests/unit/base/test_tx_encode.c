@@ -121,7 +121,7 @@ static void fields_that_are_not_valid_are_encoded_as_they_are_and_refused_by_the
 {
     const struct span refs[] = {span_text("short"), {0}};
     const struct tx_custody_fields custody[] = {{.ref_hash = span_text("x"), .ts = -1}, {.ts = 1}};
-    for (unsigned kind = TX_ANOMALY; kind < TX_KIND_COUNT; kind++) {
+    for (unsigned kind = TX_ANOMALY; kind < TX_EVENT_KIND_COUNT; kind++) {
         const struct tx_fields fields = {.kind = (enum tx_kind)kind,
                                          .nonce = span_text("n"),
                                          .refs = refs,

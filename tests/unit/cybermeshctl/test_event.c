@@ -62,7 +62,7 @@ static int judge(struct tx *out, struct span *out_body, enum tx_kind kind, struc
 static void every_kind_and_signature_is_valid(void **state)
 {
     (void)state;
-    for (int kind = TX_ANOMALY; kind < TX_KIND_COUNT; kind++) {
+    for (int kind = TX_ANOMALY; kind < TX_EVENT_KIND_COUNT; kind++) {
         for (int alg = TX_ALG_V1; alg <= TX_ALG_V2; alg++) {
             for (size_t bytes = 0; bytes <= 4096; bytes += 512) {
                 struct event event = make((enum tx_kind)kind, (enum tx_alg)alg, bytes, NULL);

@@ -14,7 +14,7 @@ static int setup(void **state)
     world_genesis(&world);
     if (slab_new(&slab, &(struct slab_options){.bytes_max = 64 << 20}) < 0)
         return -1;
-    struct execution_options options = {.parameters = &world.genesis.parameters, .slab = slab, .seed = 1};
+    struct execution_options options = {.genesis = &world.genesis, .slab = slab, .seed = 1};
     return execution_new(&execution, &options);
 }
 

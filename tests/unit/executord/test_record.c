@@ -294,6 +294,8 @@ static void keys_are_as_the_page_says(void **state)
                         "producer/abababababababababababababababababababababababababababababababab");
     assert_string_equal(record_key_validator(&validator).text,
                         "validator/cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
+    assert_string_equal(record_key_validator_evidence(&validator).text,
+                        "validator_evidence/cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
     struct record_key nonce_key = record_key_nonce(&producer, nonce);
     assert_string_equal(nonce_key.text, "nonce/abababababababababababababababababababababababababababababababab/"
                                         "01010101010101010101010101010101");

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/cert.h"
+
 void world_genesis(struct world *world)
 {
     static const uint32_t roles[WORLD_PRODUCERS] = {PRODUCER_ROLE_ANOMALY, PRODUCER_ROLE_EVIDENCE,
@@ -14,11 +16,14 @@ void world_genesis(struct world *world)
     genesis->created_ms = WORLD_CREATED_MS;
     genesis->parameters = genesis_parameters_default();
     genesis->chain_id = hash_of(span_text("the chain"));
-    genesis->validator_count = 4;
+    genesis->validator_count = WORLD_VALIDATORS;
     for (unsigned i = 0; i < genesis->validator_count; i++) {
         struct genesis_validator *validator = &genesis->validators[i];
         snprintf(validator->name, sizeof validator->name, "v%u", i + 1);
-        memset(validator->sign_key.bytes, (int)(0x10 + i), SIGN_PUBLIC_BYTES);
+        uint8_t seed[SIGN_SEED_BYTES];
+        memset(seed, (int)(0x10 + i), sizeof seed);
+        sign_key_from_seed(&world->keys[i], seed);
+        validator->sign_key = world->keys[i].public;
         validator->id = sign_public_id(&validator->sign_key);
     }
     for (unsigned i = 0; i < WORLD_PRODUCERS; i++) {
@@ -100,6 +105,49 @@ struct world_body world_body(const struct world *world, const struct world_event
     assert_non_null(body.data);
     tx_encode(body.data, &fields);
     (void)world;
+    return body;
+}
+
+static void say_vote(struct equivocation_statement *statement, const struct world *world,
+                     const struct equivocation *proof, uint32_t offender, struct hash block_id)
+{
+    uint8_t message[CERT_VOTE_BYTES];
+    statement->block_id = block_id;
+    statement->height = 7;
+    cert_vote_bytes(message, &world->genesis.chain_id, proof->view, statement->height, &block_id);
+    sign_message(&statement->signature, &world->keys[offender], span_of(message, sizeof message));
+}
+
+static void say_proposal(struct equivocation_statement *statement, const struct world *world,
+                         const struct equivocation *proof, uint32_t offender, struct hash parent_id)
+{
+    uint8_t message[CERT_PROPOSAL_BYTES];
+    statement->header = (struct block_header){.chain_id = world->genesis.chain_id,
+                                              .height = 7,
+                                              .view = proof->view,
+                                              .parent_id = parent_id,
+                                              .proposer = proof->offender};
+    statement->block_id = block_id(&statement->header);
+    cert_proposal_bytes(message, &world->genesis.chain_id, &statement->block_id, &statement->tc_hash);
+    sign_message(&statement->signature, &world->keys[offender], span_of(message, sizeof message));
+}
+
+struct equivocation world_proof(const struct world *world, uint32_t offender, enum equivocation_kind kind,
+                                uint64_t view)
+{
+    struct equivocation proof = {.offender = world->genesis.validators[offender].id, .kind = kind, .view = view};
+    void (*say)(struct equivocation_statement *, const struct world *, const struct equivocation *, uint32_t,
+                struct hash) = kind == EQUIVOCATION_VOTE ? say_vote : say_proposal;
+    say(&proof.statements[0], world, &proof, offender, hash_of(span_text("one block")));
+    say(&proof.statements[1], world, &proof, offender, hash_of(span_text("another block")));
+    return proof;
+}
+
+struct world_body world_proof_body(const struct equivocation *proof)
+{
+    struct world_body body = {.data = malloc(EQUIVOCATION_BODY_BYTES_MAX)};
+    assert_non_null(body.data);
+    body.size = equivocation_encode(body.data, proof);
     return body;
 }
 

@@ -1,6 +1,7 @@
-/* world.h - what the tests of executord share: a genesis, signed-looking bodies, and an executor made of them.
+/* world.h - what the tests of executord share: a genesis, bodies, and an executor made of them.
  *
- * Execution does not check signatures (admission does), so bodies carry arbitrary ones.
+ * Execution does not check the signatures of events (admission does), so they carry arbitrary ones. Proofs of
+ * equivocation are signed.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/equivocation.h"
 #include "common/base/genesis.h"
 #include "common/base/tx.h"
 #include "services/executord/executor.h"
@@ -19,10 +21,12 @@
 #define WORLD_CREATED_S INT64_C(1700000000)
 
 enum { WORLD_ANOMALIES, WORLD_EVIDENCE, WORLD_POLICIES, WORLD_PRODUCERS };
+enum { WORLD_VALIDATORS = 4 };
 
 struct world {
     struct genesis genesis;
     struct genesis_producer producers[WORLD_PRODUCERS];
+    struct sign_key keys[WORLD_VALIDATORS]; /* of the validators */
     struct executor *executor;
     struct policy_facts facts; /* what every policy's params say */
     int facts_verdict;
@@ -54,6 +58,10 @@ struct world_event {
 };
 
 struct world_body world_body(const struct world *world, const struct world_event *event);
+/* The validator (index) said two things in this view. */
+struct equivocation world_proof(const struct world *world, uint32_t offender, enum equivocation_kind kind,
+                                uint64_t view);
+struct world_body world_proof_body(const struct equivocation *proof);
 void world_body_free(struct world_body *body);
 struct span world_span(const struct world_body *body);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/block.h"
+#include "common/base/equivocation.h"
 #include "common/base/err.h"
 #include "common/base/hex.h"
 #include "common/base/merkle.h"
@@ -78,8 +79,19 @@ static void add_change(struct building *building, const char *key, ProtobufCBina
     building->change_list[building->change_count++] = change;
 }
 
+/* Nobody checks its signatures here: execution did. */
+static ProtobufCBinaryData proof_body(unsigned view)
+{
+    struct equivocation proof = {.offender = chain_validator(CHAIN_OFFENDER), .kind = EQUIVOCATION_VOTE, .view = view};
+    proof.statements[1].block_id.bytes[0] = 1;
+    uint8_t body[EQUIVOCATION_BODY_BYTES_MAX];
+    return binary(body, equivocation_encode(body, &proof));
+}
+
 static ProtobufCBinaryData body_of(const struct chain_event *event, unsigned nonce_number)
 {
+    if (event->kind == TX_VALIDATOR_EVIDENCE)
+        return proof_body(nonce_number);
     static const uint8_t zeros[SIGN_BYTES];
     struct sign_public producer = chain_producer();
     uint8_t nonce[TX_NONCE_BYTES] = {0};
@@ -153,6 +165,15 @@ static ProtobufCBinaryData record_of(const struct chain_event *event, const stru
         record.height = height;
         return pack(&record);
     }
+    if (event->kind == TX_VALIDATOR_EVIDENCE) {
+        Cybermesh__Record__V1__ValidatorEvidence record;
+        cybermesh__record__v1__validator_evidence__init(&record);
+        record.kind = EQUIVOCATION_VOTE;
+        record.tx_id = tx_id_bytes;
+        record.height = height;
+        record.status = text("proved");
+        return pack(&record);
+    }
     char *targets[] = {text("10.0.0.1"), text("10.1.0.0/16")};
     Cybermesh__Record__V1__Policy record;
     cybermesh__record__v1__policy__init(&record);
@@ -174,14 +195,20 @@ static ProtobufCBinaryData record_of(const struct chain_event *event, const stru
 
 static void add_event(struct chain *self, struct building *building, const struct chain_event *event)
 {
-    static const char *const prefixes[] = {
-        [TX_ANOMALY] = "anomaly", [TX_EVIDENCE] = "evidence", [TX_POLICY] = "policy"};
+    static const char *const prefixes[] = {[TX_ANOMALY] = "anomaly",
+                                           [TX_EVIDENCE] = "evidence",
+                                           [TX_POLICY] = "policy",
+                                           [TX_VALIDATOR_EVIDENCE] = "validator_evidence"};
     size_t i = building->tx_count++;
     assert_true(i < ITEMS_MAX);
     building->bodies[i] = body_of(event, ++self->nonce);
     building->tx_ids[i] = tx_id(span_of(building->bodies[i].data, building->bodies[i].len));
     char key[TEXT_MAX];
-    snprintf(key, sizeof key, "%s/%s", prefixes[event->kind], event->id);
+    char offender[2 * HASH_BYTES + 1];
+    struct hash offender_id = chain_validator(CHAIN_OFFENDER);
+    hex_encode(offender, offender_id.bytes, HASH_BYTES);
+    bool is_proof = event->kind == TX_VALIDATOR_EVIDENCE;
+    snprintf(key, sizeof key, "%s/%s", prefixes[event->kind], is_proof ? offender : event->id);
     ProtobufCBinaryData value = record_of(event, &building->tx_ids[i], self->height_next);
     struct hash value_hash = hash_of(span_of(value.data, value.len));
     add_change(building, key, value, false);
@@ -194,6 +221,8 @@ static void add_event(struct chain *self, struct building *building, const struc
     receipt.status = text("reported");
     building->receipts[i] = pack(&receipt);
     building->receipt_ids[i] = hash_of(span_of(building->receipts[i].data, building->receipts[i].len));
+    if (is_proof)
+        return;
     char nonce_key[TEXT_MAX];
     snprintf(nonce_key, sizeof nonce_key, "nonce/%08x/%08x", 0x42, self->nonce);
     add_change(building, nonce_key, binary(building->tx_ids[i].bytes, HASH_BYTES), false);

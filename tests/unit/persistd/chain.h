@@ -18,11 +18,11 @@
 
 #define CHAIN_CREATED_MS UINT64_C(1700000000000)
 
-enum { CHAIN_VALIDATORS = 4, CHAIN_BLOCKS_MAX = 256 };
+enum { CHAIN_VALIDATORS = 4, CHAIN_OFFENDER = 2, CHAIN_BLOCKS_MAX = 256 };
 
 struct chain_event {
     enum tx_kind kind;
-    const char *id;
+    const char *id;       /* validator evidence has none: it is against chain_validator(CHAIN_OFFENDER) */
     const char *status;   /* NULL: "reported", "accepted"; policies have none */
     size_t content_bytes; /* of the payload; 0: 2 */
 };

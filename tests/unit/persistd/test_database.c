@@ -272,6 +272,25 @@ static void a_run_of_blocks_is_written_whole(void **state)
     end(s);
 }
 
+static void proof_against_a_validator_has_a_row_of_its_own(void **state)
+{
+    struct story *s = begin(state);
+    chain_add(&s->chain, (struct chain_event[]){{.kind = TX_ANOMALY, .id = "a"}, {.kind = TX_VALIDATOR_EVIDENCE}}, 2);
+    assert_int_equal(write_blocks(s->database, &s->chain, 0, 2), 0);
+    assert_int_equal(write_blocks(s->database, &s->chain, 0, 2), 0);
+    assert_int_equal(rows_of(s, "consensus_evidence"), 1);
+    assert_int_equal(
+        rows_of(s, "consensus_evidence e JOIN transactions t ON t.tx_id = e.tx_id AND t.height = e.height AND "
+                   "t.idx = e.idx AND t.kind = 4 AND t.ts = e.ts AND t.event_id = encode(e.offender, 'hex') "
+                   "AND octet_length(t.producer) = 0 JOIN validators v ON v.id = e.offender "
+                   "WHERE e.height = 1 AND e.idx = 1 AND e.kind = 1 AND e.view = 2 AND e.ts = 1700000001"),
+        1);
+    assert_int_equal(rows_of(s, "blocks WHERE height = 1 AND transaction_count = 2 AND anomaly_count = 1 AND "
+                                "evidence_count = 0 AND policy_count = 0"),
+                     1);
+    end(s);
+}
+
 static void a_large_block_goes_in_chunks(void **state)
 {
     struct story *s = begin(state);
@@ -561,6 +580,7 @@ int main(void)
         cmocka_unit_test(two_at_once_migrate_once),
         cmocka_unit_test(the_reader_may_read_and_no_more),
         cmocka_unit_test(a_run_of_blocks_is_written_whole),
+        cmocka_unit_test(proof_against_a_validator_has_a_row_of_its_own),
         cmocka_unit_test(a_large_block_goes_in_chunks),
         cmocka_unit_test(the_states_values_are_replaced_and_deleted),
         cmocka_unit_test(a_run_that_is_there_already_is_no_error_and_not_doubled),

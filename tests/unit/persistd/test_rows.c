@@ -105,6 +105,44 @@ static void each_kind_has_its_row_at_its_position(void **state)
     assert_int_equal(s->rows.policies.items[0].record.ttl_s, 60);
 }
 
+static void proof_against_a_validator_has_the_time_of_its_block_and_no_producer(void **state)
+{
+    struct story *s = *state;
+    chain_add(&s->chain, (struct chain_event[]){{.kind = TX_VALIDATOR_EVIDENCE}, {.kind = TX_ANOMALY, .id = "a"}}, 2);
+    assert_int_equal(build(s, 1, 1), 0);
+    assert_int_equal(s->rows.blocks.items[0].counts[TX_VALIDATOR_EVIDENCE], 1);
+    assert_int_equal(s->rows.blocks.items[0].counts[TX_EVIDENCE], 0);
+    assert_int_equal(s->rows.txs.count, 2);
+    const struct rows_tx *tx = &s->rows.txs.items[0];
+    struct hash offender = chain_validator(CHAIN_OFFENDER);
+    char hex[2 * HASH_BYTES + 1];
+    hex_encode(hex, offender.bytes, HASH_BYTES);
+    assert_int_equal(tx->kind, TX_VALIDATOR_EVIDENCE);
+    assert_text(tx->event_id, hex);
+    assert_int_equal(tx->ts, CHAIN_CREATED_MS / 1000 + 1);
+    assert_int_equal(s->rows.validator_evidence.count, 1);
+    const struct rows_validator_evidence *row = &s->rows.validator_evidence.items[0];
+    assert_ptr_equal(row->tx, tx);
+    assert_true(hash_equal(&row->offender, &offender));
+    assert_int_equal(row->kind, EQUIVOCATION_VOTE);
+    assert_int_equal(row->view, 1);
+    assert_int_equal(s->rows.anomalies.count, 1);
+}
+
+static void a_proof_that_is_none_is_refused(void **state)
+{
+    struct story *s = *state;
+    chain_add(&s->chain, (struct chain_event[]){{.kind = TX_VALIDATOR_EVIDENCE}}, 1);
+    assert_int_equal(build(s, 1, 1), 0);
+    struct span *bodies = (struct span *)(uintptr_t)s->run.outcomes[0]->bodies;
+    struct span whole = bodies[0];
+    for (size_t size = 1; size < whole.size; size += whole.size - 2) {
+        bodies[0] = span_of(whole.data, size);
+        assert_int_equal(rows_build(&s->rows, s->run.outcomes, 1, &s->why), ERR_MALFORMED);
+        assert_int_equal(s->rows.validator_evidence.count, 0);
+    }
+}
+
 static void nonces_are_in_no_row(void **state)
 {
     struct story *s = *state;
@@ -270,6 +308,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(genesis_gives_its_validators_and_producers, begin, end),
         cmocka_unit_test_setup_teardown(each_kind_has_its_row_at_its_position, begin, end),
+        cmocka_unit_test_setup_teardown(proof_against_a_validator_has_the_time_of_its_block_and_no_producer, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(a_proof_that_is_none_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(nonces_are_in_no_row, begin, end),
         cmocka_unit_test_setup_teardown(of_a_key_that_several_blocks_change_the_last_value_stays, begin, end),
         cmocka_unit_test_setup_teardown(transactions_of_later_blocks_follow, begin, end),
