@@ -28,8 +28,8 @@ enum {
     CEREMONY_AGE_MS_MAX = 150000, /* an attestation heard longer ago than this is no longer counted */
     CEREMONY_SKEW_MS_MAX =
         60000, /* and one whose time is further than this from the own clock when it is heard never is */
-    CEREMONY_STEP_IN_MS = 10000, /* after so long without a certificate the leader of the next view may make it, too */
-    CEREMONY_EFFECTS_MAX = 4,
+    CEREMONY_STEP_IN_MS = 10000, /* so long after the first quorum here the leader of the next view may make it, too */
+    CEREMONY_EFFECTS_MAX = 5,    /* of one step */
 };
 
 struct ceremony_config {
@@ -99,9 +99,10 @@ enum ceremony_phase { CEREMONY_COLLECTING, CEREMONY_FINISHED };
 
 struct ceremony_status {
     enum ceremony_phase phase;
-    uint32_t ready_count; /* validators with a fresh attestation here, the own one counted */
+    uint32_t
+        ready_count; /* validators with a fresh attestation here, the own one counted; FINISHED: in the certificate */
     uint32_t quorum;
-    uint64_t missing;    /* bit i: validator i has none */
+    uint64_t missing;    /* bit i: validator i has none there */
     uint64_t refused;    /* bit i: the last word of validator i was refused */
     uint32_t aggregator; /* FINISHED: who made the certificate */
     uint64_t refusals;   /* messages */
@@ -114,7 +115,7 @@ void ceremony_destroy(struct ceremony **self);
 /* Apply one event. A message that breaks a rule is counted and changes nothing. */
 void ceremony_step(struct ceremony *self, const struct ceremony_event *event, struct ceremony_effects *effects);
 
-/* When the next TICK is due, monotonic ms. */
+/* When the next TICK is due, monotonic ms; UINT64_MAX: none is. */
 uint64_t ceremony_deadline_ms(const struct ceremony *self);
 
 void ceremony_status(const struct ceremony *self, struct ceremony_status *out);

@@ -100,6 +100,30 @@ static int get_proposal(struct consensus_codec_frame *out, const Cybermesh__Cons
     return rc == 0 ? get_tx_ids(out, pb, tx_count_max) : rc;
 }
 
+static int get_ready(struct consensus_codec_frame *out, const Cybermesh__Consensus__V1__GenesisReady *pb)
+{
+    struct genesis_ready *ready = &out->ready;
+    out->core = CONSENSUS_CODEC_CEREMONY;
+    out->ceremony.type = CEREMONY_READY;
+    out->ceremony.u.ready = ready;
+    if (pb->nonce.len != sizeof ready->nonce)
+        return ERR_MALFORMED;
+    memcpy(ready->nonce, pb->nonce.data, sizeof ready->nonce);
+    ready->time_ms = pb->time_ms;
+    int rc = get_hash(&ready->terms.chain_id, &pb->chain_id);
+    rc = rc == 0 ? get_hash(&ready->terms.config_hash, &pb->config_hash) : rc;
+    rc = rc == 0 ? get_hash(&ready->terms.peer_hash, &pb->peer_hash) : rc;
+    return rc == 0 ? get_signature(&ready->signature, &pb->signature) : rc;
+}
+
+static int get_genesis(struct consensus_codec_frame *out, const Cybermesh__Consensus__V1__GenesisAnnouncement *pb)
+{
+    out->core = CONSENSUS_CODEC_CEREMONY;
+    out->ceremony.type = CEREMONY_CERTIFICATE;
+    out->ceremony.u.certificate = &out->certificate;
+    return genesis_certificate_decode(&out->certificate, span_of(pb->certificate.data, pb->certificate.len));
+}
+
 static int get_body(struct consensus_codec_frame *out, const frame_pb *pb, uint32_t tx_count_max)
 {
     struct consensus_event *event = &out->event;
@@ -137,6 +161,10 @@ static int get_body(struct consensus_codec_frame *out, const frame_pb *pb, uint3
         event->u.evidence = &out->evidence;
         rc = equivocation_decode(&out->evidence, span_of(pb->evidence->body.data, pb->evidence->body.len));
         return rc == 0 ? 0 : ERR_MALFORMED;
+    case CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_GENESIS_READY:
+        return get_ready(out, pb->genesis_ready);
+    case CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_GENESIS:
+        return get_genesis(out, pb->genesis);
     case CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY__NOT_SET:
     case _CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY__CASE_IS_INT_SIZE:
         break;
@@ -151,9 +179,11 @@ int consensus_codec_decode(struct consensus_codec_frame *out, struct span payloa
         return ERR_MALFORMED;
     out->tx_ids = NULL;
     memset(&out->event, 0, sizeof out->event);
+    memset(&out->ceremony, 0, sizeof out->ceremony);
+    out->core = CONSENSUS_CODEC_CONSENSUS;
     int rc = pb->version == CONSENSUS_CODEC_VERSION ? 0 : ERR_VERSION;
     out->high_qc_view = pb->high_qc_view;
-    out->event.sender = pb->sender;
+    out->sender = out->event.sender = out->ceremony.sender = pb->sender;
     out->event.sender_committed_height = pb->committed_height;
     rc = rc == 0 ? get_body(out, pb, tx_count_max) : rc;
     cybermesh__consensus__v1__consensus_frame__free_unpacked(pb, NULL);
@@ -322,8 +352,7 @@ static int pack_heartbeat(frame_pb *frame, const struct consensus_heartbeat *hea
     return pack(&frame->base, out, size);
 }
 
-int consensus_codec_encode(const struct consensus_effect *effect, const struct consensus_codec_sender *sender,
-                           const char **topic, uint8_t **out, size_t *size)
+static frame_pb frame_of(const struct consensus_codec_sender *sender)
 {
     frame_pb frame;
     cybermesh__consensus__v1__consensus_frame__init(&frame);
@@ -331,6 +360,13 @@ int consensus_codec_encode(const struct consensus_effect *effect, const struct c
     frame.sender = sender->index;
     frame.high_qc_view = sender->high_qc_view;
     frame.committed_height = sender->committed_height;
+    return frame;
+}
+
+int consensus_codec_encode(const struct consensus_effect *effect, const struct consensus_codec_sender *sender,
+                           const char **topic, uint8_t **out, size_t *size)
+{
+    frame_pb frame = frame_of(sender);
     switch (effect->type) {
     case CONSENSUS_SEND_PROPOSAL:
         *topic = "consensus/proposal";
@@ -360,6 +396,36 @@ int consensus_codec_encode(const struct consensus_effect *effect, const struct c
         break;
     }
     return -EINVAL;
+}
+
+int consensus_codec_encode_ready(const struct genesis_ready *ready, const struct consensus_codec_sender *sender,
+                                 uint8_t **out, size_t *size)
+{
+    frame_pb frame = frame_of(sender);
+    Cybermesh__Consensus__V1__GenesisReady pb;
+    cybermesh__consensus__v1__genesis_ready__init(&pb);
+    pb.chain_id = LOAN(ready->terms.chain_id.bytes, HASH_BYTES);
+    pb.config_hash = LOAN(ready->terms.config_hash.bytes, HASH_BYTES);
+    pb.peer_hash = LOAN(ready->terms.peer_hash.bytes, HASH_BYTES);
+    pb.nonce = LOAN(ready->nonce, sizeof ready->nonce);
+    pb.time_ms = ready->time_ms;
+    pb.signature = LOAN(ready->signature.bytes, SIGN_BYTES);
+    frame.body_case = CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_GENESIS_READY;
+    frame.genesis_ready = &pb;
+    return pack(&frame.base, out, size);
+}
+
+int consensus_codec_encode_genesis(const struct genesis_certificate *certificate,
+                                   const struct consensus_codec_sender *sender, uint8_t **out, size_t *size)
+{
+    frame_pb frame = frame_of(sender);
+    Cybermesh__Consensus__V1__GenesisAnnouncement pb;
+    cybermesh__consensus__v1__genesis_announcement__init(&pb);
+    uint8_t bytes[GENESIS_CERTIFICATE_BYTES_MAX];
+    pb.certificate = LOAN(bytes, genesis_certificate_encode(bytes, certificate));
+    frame.body_case = CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_GENESIS;
+    frame.genesis = &pb;
+    return pack(&frame.base, out, size);
 }
 
 int consensus_codec_encode_proof(const struct block_header *headers, size_t header_count, const struct qc *qc,

@@ -11,6 +11,7 @@
 #include "common/base/attr.h"
 #include "common/base/cert.h"
 #include "common/base/span.h"
+#include "services/consensusd/ceremony.h"
 #include "services/consensusd/consensus.h"
 
 enum {
@@ -20,17 +21,30 @@ enum {
     CONSENSUS_CODEC_SYNC_BLOCKS_MAX = 256,
 };
 
+/* Which of the two cores a frame is for. */
+enum consensus_codec_core { CONSENSUS_CODEC_CONSENSUS, CONSENSUS_CODEC_CEREMONY };
+
 struct consensus_codec_frame {
-    struct consensus_event event; /* sender and what was said; times are 0 */
+    enum consensus_codec_core core;
+    uint32_t sender;
+    struct consensus_event event;   /* CONSENSUS: sender and what was said; times are 0 */
+    struct ceremony_event ceremony; /* CEREMONY: the same */
     uint64_t high_qc_view;
-    struct qc qc;
-    struct tc tc;
-    struct equivocation evidence;
     struct hash *tx_ids;
+    union { /* what the events point to */
+        struct {
+            struct qc qc;
+            struct tc tc;
+            struct equivocation evidence;
+        };
+        struct genesis_ready ready;
+        struct genesis_certificate certificate;
+    };
 };
 
-/* Every length and count is checked. Returns 0 (then end *out with consensus_codec_deinit()), ERR_MALFORMED,
- * ERR_VERSION, ERR_TOO_LARGE (more than tx_count_max ids) or -ENOMEM. */
+/* Every length and count is checked; of the two events only the one for frame->core is written. Returns 0 (then end
+ * *out with consensus_codec_deinit()), ERR_MALFORMED, ERR_VERSION, ERR_TOO_LARGE (more than tx_count_max ids) or
+ * -ENOMEM. */
 MUST_USE int consensus_codec_decode(struct consensus_codec_frame *out, struct span payload, uint32_t tx_count_max);
 void consensus_codec_deinit(struct consensus_codec_frame *frame);
 
@@ -43,6 +57,13 @@ struct consensus_codec_sender {
 /* The frame of a SEND effect, and its topic. Returns 0 or -ENOMEM. */
 MUST_USE int consensus_codec_encode(const struct consensus_effect *effect, const struct consensus_codec_sender *sender,
                                     const char **topic, uint8_t **out, size_t *size);
+
+/* The frames of the genesis ceremony, topic CONSENSUS_CODEC_GENESIS_TOPIC. Returns 0 or -ENOMEM. */
+#define CONSENSUS_CODEC_GENESIS_TOPIC "consensus/genesis"
+MUST_USE int consensus_codec_encode_ready(const struct genesis_ready *ready,
+                                          const struct consensus_codec_sender *sender, uint8_t **out, size_t *size);
+MUST_USE int consensus_codec_encode_genesis(const struct genesis_certificate *certificate,
+                                            const struct consensus_codec_sender *sender, uint8_t **out, size_t *size);
 
 /* A commit proof as protobuf. Returns 0 or -ENOMEM. */
 MUST_USE int consensus_codec_encode_proof(const struct block_header *headers, size_t header_count, const struct qc *qc,

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,5 +74,5 @@ MUST_USE int genesis_certificate_check(const struct genesis_certificate *certifi
 size_t genesis_certificate_encode(uint8_t out[static GENESIS_CERTIFICATE_BYTES_MAX],
                                   const struct genesis_certificate *certificate);
 
-/* Lengths and counts are checked, signatures are not. Returns 0 or ERR_MALFORMED. */
+/* Lengths and counts are checked, signatures are not; unknown fields are refused. Returns 0 or ERR_MALFORMED. */
 MUST_USE int genesis_certificate_decode(struct genesis_certificate *out, struct span bytes);

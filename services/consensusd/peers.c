@@ -30,7 +30,7 @@ static void on_consensus(void *context, struct bus_message *message)
     struct consensusd *self = peer->daemon;
     static struct consensus_codec_frame frame; /* large, and one at a time */
     int rc = consensus_codec_decode(&frame, message->payload, tx_count_max(self));
-    if (rc == 0 && frame.event.sender != peer->index) {
+    if (rc == 0 && frame.sender != peer->index) {
         consensus_codec_deinit(&frame);
         rc = ERR_UNAUTHENTICATED;
     }
@@ -38,9 +38,11 @@ static void on_consensus(void *context, struct bus_message *message)
         consensusd_bad_frame(self, message->topic, consensusd_validator_name(self, peer->index), rc);
         return;
     }
-    metrics_add_at(self->metrics, CONSENSUSD_METRIC_RECEIVED, (size_t)(frame.event.type - CONSENSUS_PROPOSAL), 1);
-    if (self->core)
-        consensusd_step(self, &frame.event);
+    if (frame.core == CONSENSUS_CODEC_CONSENSUS) {
+        metrics_add_at(self->metrics, CONSENSUSD_METRIC_RECEIVED, (size_t)(frame.event.type - CONSENSUS_PROPOSAL), 1);
+        if (self->core)
+            consensusd_step(self, &frame.event);
+    }
     consensus_codec_deinit(&frame);
 }
 

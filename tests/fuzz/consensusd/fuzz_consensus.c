@@ -1,4 +1,4 @@
-/* fuzz_consensus.c - what another validator publishes: decoded, given to a core, and sent on. */
+/* fuzz_consensus.c - what another validator publishes: decoded, given to the core it is for, and sent on. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct genesis genesis;
 static struct consensus *core;
+static struct ceremony *collecting; /* a quorum is missing for good: three of four keep silent */
 
 static void core_new(void)
 {
@@ -36,7 +37,8 @@ static void core_new(void)
     struct hash state_root = {{0}};
     config.root = block_genesis(&genesis, &state_root);
     config.root_id = block_id(&config.root);
-    if (consensus_new(&core, &config) < 0)
+    struct ceremony_config ceremony = {.genesis = &genesis, .key = config.key};
+    if (consensus_new(&core, &config) < 0 || ceremony_new(&collecting, &ceremony) < 0)
         abort();
 }
 
@@ -76,31 +78,52 @@ static bool as_effect(struct consensus_effect *out, const struct consensus_event
     return false;
 }
 
+static int encode(const struct consensus_codec_frame *frame, uint8_t **bytes, size_t *size)
+{
+    struct consensus_codec_sender sender = {.index = frame->sender,
+                                            .high_qc_view = frame->high_qc_view,
+                                            .committed_height = frame->event.sender_committed_height};
+    struct consensus_effect effect;
+    const char *topic = NULL;
+    if (frame->core == CONSENSUS_CODEC_CEREMONY)
+        return frame->ceremony.type == CEREMONY_READY
+                   ? consensus_codec_encode_ready(frame->ceremony.u.ready, &sender, bytes, size)
+                   : consensus_codec_encode_genesis(frame->ceremony.u.certificate, &sender, bytes, size);
+    assert(as_effect(&effect, &frame->event)); /* only messages are decoded */
+    return consensus_codec_encode(&effect, &sender, &topic, bytes, size);
+}
+
+static void step(struct consensus_codec_frame *frame)
+{
+    static uint64_t now_ms;
+    struct consensus_effects effects;
+    struct ceremony_effects ceremony_effects;
+    frame->event.now_ms = frame->ceremony.now_ms = now_ms++;
+    frame->event.wall_ms = frame->ceremony.wall_ms = 1700000000000 + now_ms;
+    if (frame->core == CONSENSUS_CODEC_CONSENSUS) {
+        consensus_step(core, &frame->event, &effects);
+        return;
+    }
+    ceremony_step(collecting, &frame->ceremony, &ceremony_effects);
+    assert(!ceremony_certificate(collecting)); /* nobody else's signature can be made */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct consensus_codec_frame frame, again;
-    static uint64_t now_ms;
     core_new();
     if (consensus_codec_decode(&frame, span_of(data, size), TXS_MAX) < 0)
         return 0;
-    struct consensus_effect effect;
-    assert(as_effect(&effect, &frame.event)); /* only messages are decoded */
-    struct consensus_codec_sender sender = {.index = frame.event.sender,
-                                            .high_qc_view = frame.high_qc_view,
-                                            .committed_height = frame.event.sender_committed_height};
-    const char *topic = NULL;
     uint8_t *bytes = NULL;
     size_t encoded = 0;
-    if (consensus_codec_encode(&effect, &sender, &topic, &bytes, &encoded) == 0) {
+    if (encode(&frame, &bytes, &encoded) == 0) {
         assert(consensus_codec_decode(&again, span_of(bytes, encoded), TXS_MAX) == 0);
-        assert(again.event.type == frame.event.type && again.event.sender == frame.event.sender);
+        assert(again.core == frame.core && again.sender == frame.sender);
+        assert(again.event.type == frame.event.type && again.ceremony.type == frame.ceremony.type);
         consensus_codec_deinit(&again);
         free(bytes);
     }
-    struct consensus_effects effects;
-    frame.event.now_ms = now_ms++;
-    frame.event.wall_ms = 1700000000000 + now_ms;
-    consensus_step(core, &frame.event, &effects);
+    step(&frame);
     consensus_codec_deinit(&frame);
     return 0;
 }

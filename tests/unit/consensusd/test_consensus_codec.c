@@ -115,6 +115,52 @@ static void a_heartbeat_arrives_as_it_was_sent(void **state)
     consensus_codec_deinit(&decoded);
 }
 
+static struct genesis_ready sample_ready(void)
+{
+    struct genesis_ready ready = {
+        .terms = {.chain_id = sample_hash(1), .config_hash = sample_hash(2), .peer_hash = sample_hash(3)},
+        .time_ms = UINT64_MAX,
+        .signature = sample_signature(4)};
+    memset(ready.nonce, 5, sizeof ready.nonce);
+    return ready;
+}
+
+static void a_genesis_ready_arrives_as_it_was_sent(void **state)
+{
+    struct genesis_ready ready = sample_ready();
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    assert_int_equal(consensus_codec_encode_ready(&ready, &sender, &frame, &size), 0);
+    assert_int_equal(consensus_codec_decode(&decoded, span_of(frame, size), TXS_MAX), 0);
+    assert_int_equal(decoded.core, CONSENSUS_CODEC_CEREMONY);
+    assert_int_equal(decoded.sender, 3);
+    assert_int_equal(decoded.ceremony.sender, 3);
+    assert_int_equal(decoded.ceremony.type, CEREMONY_READY);
+    assert_memory_equal(decoded.ceremony.u.ready, &ready, sizeof ready);
+    consensus_codec_deinit(&decoded);
+    free(frame);
+}
+
+static void a_genesis_certificate_arrives_as_it_was_sent(void **state)
+{
+    static struct genesis_certificate certificate;
+    certificate.count = GENESIS_VALIDATORS_MAX;
+    certificate.aggregator = 63;
+    certificate.signature = sample_signature(9);
+    for (uint32_t i = 0; i < GENESIS_VALIDATORS_MAX; i++)
+        certificate.attestations[i] = (struct genesis_attestation){
+            .validator = i, .nonce = {(uint8_t)i}, .time_ms = i, .signature = sample_signature((uint8_t)(i + 1))};
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    assert_int_equal(consensus_codec_encode_genesis(&certificate, &sender, &frame, &size), 0);
+    assert_int_equal(consensus_codec_decode(&decoded, span_of(frame, size), TXS_MAX), 0);
+    assert_int_equal(decoded.core, CONSENSUS_CODEC_CEREMONY);
+    assert_int_equal(decoded.ceremony.type, CEREMONY_CERTIFICATE);
+    assert_memory_equal(decoded.ceremony.u.certificate, &certificate, sizeof certificate);
+    consensus_codec_deinit(&decoded);
+    free(frame);
+}
+
 /* --- what is refused ---------------------------------------------------------------------------------------------- */
 
 typedef Cybermesh__Consensus__V1__ConsensusFrame frame_pb;
@@ -194,6 +240,43 @@ static void ids_must_be_as_many_as_the_header_says_and_no_more_than_allowed(void
     free_frame(frame);
     frame = sample_proposal(TXS_MAX + 1);
     assert_int_equal(decode_packed(frame), ERR_TOO_LARGE);
+    free_frame(frame);
+}
+
+static void a_genesis_certificate_with_a_byte_too_few_is_malformed(void **state)
+{
+    struct genesis_certificate certificate = {.aggregator = 1};
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(consensus_codec_encode_genesis(&certificate, &sender, &bytes, &size), 0);
+    frame_pb *frame = cybermesh__consensus__v1__consensus_frame__unpack(NULL, size, bytes);
+    assert_non_null(frame);
+    free(bytes);
+    assert_int_equal(decode_packed(frame), 0);
+    frame->genesis->certificate.len--;
+    assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+    frame->genesis->certificate.len = 0;
+    assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+    free_frame(frame);
+}
+
+static void a_genesis_ready_with_a_byte_too_few_is_malformed(void **state)
+{
+    struct genesis_ready ready = sample_ready();
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    assert_int_equal(consensus_codec_encode_ready(&ready, &sender, &bytes, &size), 0);
+    frame_pb *frame = cybermesh__consensus__v1__consensus_frame__unpack(NULL, size, bytes);
+    assert_non_null(frame);
+    free(bytes);
+    Cybermesh__Consensus__V1__GenesisReady *pb = frame->genesis_ready;
+    ProtobufCBinaryData *fields[] = {&pb->chain_id, &pb->config_hash, &pb->peer_hash, &pb->nonce, &pb->signature};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        assert_int_equal(decode_packed(frame), 0);
+        fields[i]->len--;
+        assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+        fields[i]->len++;
+    }
     free_frame(frame);
 }
 
@@ -353,6 +436,10 @@ int main(void)
         cmocka_unit_test(a_timeout_arrives_as_it_was_sent),
         cmocka_unit_test(a_timeout_certificate_arrives_as_it_was_sent),
         cmocka_unit_test(a_heartbeat_arrives_as_it_was_sent),
+        cmocka_unit_test(a_genesis_ready_arrives_as_it_was_sent),
+        cmocka_unit_test(a_genesis_certificate_arrives_as_it_was_sent),
+        cmocka_unit_test(a_genesis_certificate_with_a_byte_too_few_is_malformed),
+        cmocka_unit_test(a_genesis_ready_with_a_byte_too_few_is_malformed),
         cmocka_unit_test(bytes_that_are_no_frame_are_malformed),
         cmocka_unit_test(a_frame_of_another_version_is_refused),
         cmocka_unit_test(ids_must_be_as_many_as_the_header_says_and_no_more_than_allowed),
