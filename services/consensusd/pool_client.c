@@ -88,7 +88,8 @@ void pool_client_watch(struct consensusd *self)
     stages_send(self->pool, &frame.base);
 }
 
-/* What execution refused leaves the pool, with its reason. */
+/* What the committed state refuses leaves the pool, with its reason. What only blocks refuse that are not committed yet
+ * stays: when they are, it is refused again; when they are abandoned, it may be executed. */
 void pool_client_dropped(struct consensusd *self, const struct job *job,
                          Cybermesh__Execution__V1__RefusedTx *const *refused, size_t count)
 {
@@ -102,7 +103,7 @@ void pool_client_dropped(struct consensusd *self, const struct job *job,
     Cybermesh__Pool__V1__DroppedTx **list = calloc(count, sizeof *list);
     size_t used = 0;
     for (size_t i = 0; items && list && i < count; i++) {
-        if (refused[i]->index >= job->body_count)
+        if (refused[i]->index >= job->body_count || !refused[i]->settled)
             continue;
         cybermesh__pool__v1__dropped_tx__init(&items[used]);
         items[used].tx_id = LOAN(job->tx_ids[refused[i]->index].bytes, HASH_BYTES);
@@ -145,8 +146,9 @@ static bool on_batch(struct consensusd *self, pool_pb *frame)
     if (!job || job->stage != JOB_POOL || batch->n_bodies > self->genesis->parameters.block_max_txs)
         return false;
     if (job->kind == JOB_RECHECK && batch->n_bodies == 0) {
+        struct hash parent_id = job->parent_id;
         stages_job_end(job);
-        stages_rechecked(self, 0);
+        stages_rechecked(self, &parent_id, 0);
         return false;
     }
     if (job_take_bodies(job, frame, batch->bodies, batch->n_bodies) < 0) {

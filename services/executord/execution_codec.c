@@ -12,7 +12,7 @@ enum {
     CHECKED_FIELD = 7,
     RECHECKED_FIELD = 9,
     COMMITTED_FIELD = 11,
-    REFUSED_BYTES_MAX = 16,   /* head, index, reason */
+    REFUSED_BYTES_MAX = 16,   /* head, index, reason, settled */
     ANSWER_FIXED_BYTES = 512, /* everything but the header and the refused ones */
 };
 
@@ -241,6 +241,7 @@ static void put_refused(struct bytes_writer *writer, uint32_t field, const struc
         struct bytes_writer item = bytes_writer_of(data, sizeof data);
         wire_put_number(&item, 1, built->refused[i].index);
         wire_put_number(&item, 2, built->refused[i].reason);
+        wire_put_number(&item, 3, built->refused[i].settled);
         wire_put_item(writer, field, bytes_written(&item));
     }
 }

@@ -281,6 +281,20 @@ static int apply_all(struct executor *self, const struct executor_bodies *bodies
     return 0;
 }
 
+/* What is refused because of blocks that may be abandoned, the one at hand among them, may still be executed in others:
+ * whether a refusal is the last word is the committed state's to say. */
+static int settle(struct executor *self, const struct executor_bodies *bodies, uint64_t timestamp_ms, size_t count)
+{
+    begin(self, executor_committed(self), timestamp_ms);
+    int verdict = 0;
+    for (size_t i = 0; i < count && verdict >= 0; i++) {
+        enum reason reason;
+        verdict = execution_judge(self->execution, bodies->items[self->refused[i].index], &reason);
+        self->refused[i].settled = verdict == EXECUTION_REFUSED;
+    }
+    return verdict < 0 ? verdict : 0;
+}
+
 static struct block_header built_header(const struct executor *self, const struct executor_build *build,
                                         const struct execution_result *result)
 {
@@ -322,6 +336,8 @@ static int build_on(struct executor *self, const struct version *parent, const s
         return rc;
     struct block_header header = built_header(self, build, &result);
     rc = keep(self, &header, parent, &result, &built.version);
+    if (rc == 0)
+        rc = settle(self, &build->bodies, build->timestamp_ms, built.refused_count);
     if (rc == 0)
         *out = built;
     return rc;
@@ -437,6 +453,8 @@ int executor_recheck(struct executor *self, const struct executor_recheck *reche
             self->refused[rechecked.refused_count++] =
                 (struct executor_refused){.index = (uint32_t)i, .reason = reason};
     }
+    if (verdict >= 0)
+        verdict = settle(self, &recheck->bodies, recheck->timestamp_ms, rechecked.refused_count);
     execution_clear(self->execution);
     if (verdict < 0)
         return verdict;

@@ -53,6 +53,7 @@ enum executor_verdict {
 struct executor_refused {
     uint32_t index;     /* in the bodies given */
     enum reason reason; /* REASON_NONE: this very transaction is in the chain already */
+    bool settled;       /* the last committed state refuses it, too; not told of a block's bad transaction */
 };
 
 struct executor_bodies {

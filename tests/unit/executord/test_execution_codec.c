@@ -208,7 +208,8 @@ static void answers_are_protobuf(void **state)
     assert_memory_equal(frame->height->state_root.data, id, 32);
     free_answer(frame);
 
-    static const struct executor_refused refused[] = {{0, REASON_NONE}, {200, REASON_ID_CONFLICT}, {70000, 1}};
+    static const struct executor_refused refused[] = {
+        {0, REASON_NONE, false}, {200, REASON_ID_CONFLICT, true}, {70000, 1, false}};
     struct block_header header = header_some();
     writer = bytes_writer_of(buffer, execution_codec_answer_bytes_max(3));
     execution_codec_put_built(&writer,
@@ -222,6 +223,8 @@ static void answers_are_protobuf(void **state)
     assert_memory_equal(frame->built->leaders.data, "\1\0", 2);
     assert_int_equal(frame->built->refused[1]->index, 200);
     assert_int_equal(frame->built->refused[1]->reason, REASON_ID_CONFLICT);
+    assert_true(frame->built->refused[1]->settled);
+    assert_false(frame->built->refused[2]->settled);
     free_answer(frame);
 
     writer = bytes_writer_of(buffer, sizeof buffer);
@@ -233,8 +236,8 @@ static void answers_are_protobuf(void **state)
     free_answer(frame);
 
     writer = bytes_writer_of(buffer, sizeof buffer);
-    execution_codec_put_checked(&writer,
-                                &(struct execution_codec_checked){3, hash, EXECUTION_CODEC_BAD_TX, {2, 11}, {1, {3}}});
+    execution_codec_put_checked(
+        &writer, &(struct execution_codec_checked){3, hash, EXECUTION_CODEC_BAD_TX, {2, 11, false}, {1, {3}}});
     frame = read_answer(&writer);
     assert_int_equal(frame->checked->status, CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_TX);
     assert_int_equal(frame->checked->index, 2);
@@ -257,7 +260,7 @@ static void the_largest_answer_fits_its_bound(void **state)
     static uint8_t buffer[ANSWER_BYTES];
     struct executor_refused refused[COUNT];
     for (size_t i = 0; i < COUNT; i++)
-        refused[i] = (struct executor_refused){UINT32_MAX, REASON_ID_CONFLICT};
+        refused[i] = (struct executor_refused){UINT32_MAX, REASON_ID_CONFLICT, true};
     struct block_header header = header_some();
     struct bytes_writer writer = bytes_writer_of(buffer, execution_codec_answer_bytes_max(COUNT));
     execution_codec_put_built(

@@ -275,14 +275,49 @@ static void building_leaves_out_what_is_refused_and_duplicates(void **state)
     struct executor_built built;
     assert_int_equal(executor_build(world.executor, &request, &built), 0);
     static const struct executor_refused expected[] = {
-        {1, REASON_NONE}, {2, REASON_NONCE_REUSED}, {3, REASON_ID_CONFLICT}};
+        {1, REASON_NONE, false}, {2, REASON_NONCE_REUSED, false}, {3, REASON_ID_CONFLICT, false}};
     assert_int_equal(built.refused_count, 3);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(built.refused[i].index, expected[i].index);
         assert_int_equal(built.refused[i].reason, expected[i].reason);
+        assert_int_equal(built.refused[i].settled, expected[i].settled);
     }
     assert_int_equal(built.version->header.tx_count, 2);
     batch_free(&batch);
+    world_end(&world);
+}
+
+/* Its block may be abandoned, and then the refused one may be executed after all. */
+static void a_refusal_is_settled_when_the_block_that_causes_it_is_committed(void **state)
+{
+    struct world world;
+    struct batch first = {0}, rivals = {0};
+    world_genesis(&world);
+    world_start(&world, 1);
+    batch_add(&first, &world, (struct world_event){TX_ANOMALY, .id = "a", .nonce = 1});
+    batch_add(&rivals, &world, (struct world_event){TX_ANOMALY, .id = "b", .nonce = 1});
+    batch_add(&rivals, &world, (struct world_event){TX_ANOMALY, .id = "a", .nonce = 2});
+    batch_add(&rivals, &world, (struct world_event){TX_ANOMALY, .id = "a", .nonce = 1});
+    const struct version *version = build(&world, executor_committed(world.executor), &first);
+    const struct hash parent = version->id;
+    for (int committed = 0; committed < 2; committed++) {
+        struct executor_built built;
+        struct executor_build request = world_build_on(version, rivals.spans, rivals.count);
+        assert_int_equal(executor_build(world.executor, &request, &built), 0);
+        assert_int_equal(built.refused_count, 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(built.refused[i].settled, committed);
+        struct executor_recheck recheck = {parent, request.timestamp_ms, {rivals.spans, rivals.count}};
+        assert_int_equal(executor_recheck(world.executor, &recheck, &built), 0);
+        assert_int_equal(built.refused_count, 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(built.refused[i].settled, committed);
+        if (!committed)
+            executor_commit(world.executor, version);
+        version = executor_committed(world.executor);
+    }
+    batch_free(&first);
+    batch_free(&rivals);
     world_end(&world);
 }
 
@@ -900,6 +935,7 @@ int main(void)
         cmocka_unit_test(the_window_of_timestamps_includes_both_ends),
         cmocka_unit_test(require_v2_refuses_v1),
         cmocka_unit_test(building_leaves_out_what_is_refused_and_duplicates),
+        cmocka_unit_test(a_refusal_is_settled_when_the_block_that_causes_it_is_committed),
         cmocka_unit_test(a_recheck_judges_each_alone),
         cmocka_unit_test(a_wrong_header_is_told_by_its_part),
         cmocka_unit_test(a_build_that_does_not_follow_is_refused),
