@@ -170,7 +170,7 @@ static void dispatch(struct consensus *self, const struct consensus_event *event
         vote_on_checked(self, event);
         break;
     case CONSENSUS_RECHECKED:
-        pacemaker_rechecked(self, event->u.rechecked.live_count);
+        pacemaker_rechecked(self, &event->u.rechecked.parent_id, event->u.rechecked.live_count);
         break;
     case CONSENSUS_POOL:
         pool_changed(self, event->u.pool.tx_count, event->u.pool.oldest_age_ms);
@@ -245,8 +245,6 @@ void consensus_status(const struct consensus *self, struct consensus_status *out
         .leader = leader(self),
         .blocks_held = (uint32_t)blocktree_count(self->tree),
         .behind = self->behind_since_ms != NEVER_MS,
-        .sync_height = self->behind_since_ms != NEVER_MS ? catchup_height(self) : 0,
-        .pruned_by = self->behind_since_ms != NEVER_MS ? catchup_pruned_by(self) : 0,
         .floor_view = self->voting.high_qc.view < self->floor_view ? self->floor_view : 0,
         .used_elsewhere_view = self->used_elsewhere_view,
         .counters = self->counters,

@@ -252,9 +252,10 @@ static void on_rechecked(struct consensusd *self, const Cybermesh__Execution__V1
     uint32_t live = ok ? (uint32_t)(job->body_count - answer->n_refused) : 0;
     if (ok)
         pool_client_dropped(self, job, answer->refused, answer->n_refused);
+    struct hash parent_id = job->parent_id;
     stages_job_end(job);
     if (ok)
-        stages_rechecked(self, live);
+        stages_rechecked(self, &parent_id, live);
 }
 
 static void on_committed(struct consensusd *self, const Cybermesh__Execution__V1__Committed *committed)

@@ -119,8 +119,11 @@ static void recheck(struct consensus *self)
     self->recheck_ms = self->now_ms + RECHECK_RETRY_MS;
 }
 
-void pacemaker_rechecked(struct consensus *self, uint32_t live_count)
+/* What would have been executed on an older block may be in a newer one by now: such an answer means nothing. */
+void pacemaker_rechecked(struct consensus *self, const struct hash *parent_id, uint32_t live_count)
 {
+    if (!hash_equal(parent_id, &self->voting.high_qc.block_id))
+        return;
     self->pool_live = live_count > 0;
     look_for_work(self);
 }

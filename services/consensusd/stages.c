@@ -155,9 +155,10 @@ void stages_build_failed(struct consensusd *self, uint64_t view)
     consensusd_step(self, &event);
 }
 
-void stages_rechecked(struct consensusd *self, uint32_t live_count)
+void stages_rechecked(struct consensusd *self, const struct hash *parent_id, uint32_t live_count)
 {
     struct consensus_event event = {.type = CONSENSUS_RECHECKED};
+    event.u.rechecked.parent_id = *parent_id;
     event.u.rechecked.live_count = live_count;
     consensusd_step(self, &event);
 }

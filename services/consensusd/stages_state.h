@@ -29,7 +29,7 @@ void stages_end_jobs(struct consensusd *self, enum job_kind kind);
 /* Ask the question that the job's stage is about. */
 void stages_job_ask(struct consensusd *self, struct job *job);
 void stages_build_failed(struct consensusd *self, uint64_t view);
-void stages_rechecked(struct consensusd *self, uint32_t live_count);
+void stages_rechecked(struct consensusd *self, const struct hash *parent_id, uint32_t live_count);
 
 /* pool_client.c */
 void pool_client_take(struct consensusd *self, const struct job *job);

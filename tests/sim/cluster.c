@@ -91,7 +91,7 @@ static void carry_out(struct cluster *self, uint32_t index, const struct consens
         model_on_check(self, index, &effect->u.check);
         break;
     case CONSENSUS_RECHECK:
-        model_on_recheck(self, index);
+        model_on_recheck(self, index, &effect->u.recheck.parent_id);
         break;
     case CONSENSUS_COMMIT:
         commit(self, index, &effect->u.commit);

@@ -210,7 +210,7 @@ struct block_header model_header(struct cluster *self, uint32_t proposer, const 
 uint32_t model_candidates(struct cluster *self, uint32_t node, const struct consensus_build *build, struct hash *out);
 void model_on_build(struct cluster *self, uint32_t node, const struct consensus_build *build);
 void model_on_check(struct cluster *self, uint32_t node, const struct consensus_check *check);
-void model_on_recheck(struct cluster *self, uint32_t node);
+void model_on_recheck(struct cluster *self, uint32_t node, const struct hash *parent_id);
 void model_on_commit(struct cluster *self, uint32_t node, const struct consensus_commit *commit);
 void model_roll_back(struct cluster *self, uint32_t node, uint64_t height);
 void model_tell_pool(struct cluster *self, uint32_t node);

@@ -195,9 +195,10 @@ void model_on_check(struct cluster *self, uint32_t index, const struct consensus
     mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel_new(&event));
 }
 
-void model_on_recheck(struct cluster *self, uint32_t index)
+void model_on_recheck(struct cluster *self, uint32_t index, const struct hash *parent_id)
 {
     struct consensus_event event = {.type = CONSENSUS_RECHECKED};
+    event.u.rechecked.parent_id = *parent_id;
     event.u.rechecked.live_count = self->tx_count - (uint32_t)self->nodes[index].committed_txs;
     mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel_new(&event));
 }

@@ -207,9 +207,10 @@ static void check(struct twins *self, uint32_t index, const struct consensus_che
     enqueue(self, answer);
 }
 
-static void recheck(struct twins *self, uint32_t index)
+static void recheck(struct twins *self, uint32_t index, const struct hash *parent_id)
 {
     struct message *answer = message_new(index, index, CONSENSUS_RECHECKED);
+    answer->event.u.rechecked.parent_id = *parent_id;
     answer->event.u.rechecked.live_count = POOL_TXS;
     enqueue(self, answer);
 }
@@ -310,7 +311,7 @@ static void run_effects(struct twins *self, uint32_t index, const struct consens
             check(self, index, &effect->u.check);
             break;
         case CONSENSUS_RECHECK:
-            recheck(self, index);
+            recheck(self, index, &effect->u.recheck.parent_id);
             break;
         case CONSENSUS_COMMIT:
             commit(self, index, &effect->u.commit);

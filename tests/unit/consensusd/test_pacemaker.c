@@ -201,6 +201,12 @@ static void a_timeout_is_its_senders_word(void **state)
     assert_int_equal(rig_status(&rig).counters.dropped_ahead, 1);
 }
 
+static void rechecked(const struct hash *parent_id, uint32_t live_count)
+{
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED,
+                                             .u.rechecked = {.parent_id = *parent_id, .live_count = live_count}});
+}
+
 static void a_waiting_transaction_is_work_only_if_the_executor_would_take_it(void **state)
 {
     (void)state;
@@ -209,12 +215,16 @@ static void a_waiting_transaction_is_work_only_if_the_executor_would_take_it(voi
     assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
     rig_tick(&rig, 1);
     assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 1);
-    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED, .u.rechecked = {.live_count = 0}});
+    rechecked(&rig.root.id, 0);
     for (int i = 0; i < 50; i++) {
         rig_tick(&rig, INITIAL_MS);
         assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
     }
-    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED, .u.rechecked = {.live_count = 1}});
+    struct hash older = hash_of(span_text("older"));
+    rechecked(&older, 1);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    rechecked(&rig.root.id, 1);
     rig_tick(&rig, INITIAL_MS);
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
 }
@@ -362,7 +372,7 @@ static void an_emptied_pool_is_no_work(void **state)
 {
     (void)state;
     rig_pool(&rig, 1, INITIAL_MS);
-    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RECHECKED, .u.rechecked = {.live_count = 1}});
+    rechecked(&rig.root.id, 1);
     rig_tick(&rig, INITIAL_MS - 1);
     rig_pool(&rig, 0, 0);
     rig_tick(&rig, 10 * INITIAL_MS);
