@@ -1,4 +1,4 @@
-"""scripts/soak: many seeds of the consensus simulation on all cores; one line of progress every few seconds. The first
+"""scripts/soak: many seeds of a simulation on all cores of the machine; one line of progress every few seconds. The first
 failing seed ends it with exit code 1, and its trace is printed."""
 
 import argparse
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from console import Failure, run_main
 from layout import ROOT
 
-PROGRAM = "tests/sim/sim_seeds"
+PROGRAMS = {"consensus": "tests/sim/sim_seeds", "all": "tests/sim/whole/sim_whole"}
 TWINS = "tests/sim/sim_twins"
 SHARDS = 64  # of the enumeration of Twins
 CHUNK = 50  # seeds of one process
@@ -57,7 +57,7 @@ def _range(text):
 
 
 def _parse():
-    parser = argparse.ArgumentParser(prog="soak", description="Run simulated clusters of consensus cores from seeds.")
+    parser = argparse.ArgumentParser(prog="soak", description="Run simulated clusters from seeds.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--seeds", type=_range, metavar="A..B", help="these seeds, on all cores")
     what.add_argument("--seed", type=int, metavar="X", help="exactly this one")
@@ -65,8 +65,10 @@ def _parse():
                       help="every scenario of Twins up to so many views (with --validators 4 or 5)")
     parser.add_argument("--parts", type=_range, metavar="A..B",
                         help=f"with --twins: only these of its {SHARDS} parts, to go on after an interruption")
+    parser.add_argument("--cores", choices=sorted(PROGRAMS), default="consensus",
+                        help="of each validator: the consensus core with a model around it (default), or all its processes")
     parser.add_argument("--validators", type=int, choices=range(1, 17), metavar="N",
-                        help="clusters of this size (default: the seed says 4, 5 or 7)")
+                        help="clusters of this size (default: the seed says)")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--liars", action="store_true", help="every cluster has liars (default: the seed says)")
     kind.add_argument("--honest", action="store_true", help="no cluster has")
@@ -77,6 +79,8 @@ def _parse():
     options = parser.parse_args()
     if options.trace and options.seed is None:
         parser.error("--trace wants --seed")
+    if options.cores == "all" and (options.liars or options.honest or options.real_signatures or options.twins):
+        parser.error("--cores all has no --liars, --honest, --real-signatures or --twins")
     if options.twins and options.validators not in (4, 5):
         parser.error("--twins wants --validators 4 or 5")
     if options.parts and not (options.twins and 1 <= options.parts[0] and options.parts[1] <= SHARDS):
@@ -85,7 +89,7 @@ def _parse():
 
 
 def _words(options):
-    words = [os.path.join(options.build, PROGRAM)]
+    words = [os.path.join(options.build, PROGRAMS[options.cores])]
     if not os.path.exists(words[0]):
         raise Failure(f"{words[0]} is missing: run scripts/build first", 2)
     if options.validators:
@@ -106,7 +110,7 @@ def _show_failure(words, seed, output):
     if len(lines) > TRACE_LINES:
         print(f"(the last {TRACE_LINES} of {len(lines)} lines)")
     print("\n".join(lines[-TRACE_LINES:]))
-    flags = " ".join(words[1:])
+    flags = " ".join((["--cores", "all"] if words[0].endswith(PROGRAMS["all"]) else []) + words[1:])
     print(f"\nseed {seed} failed; all of its trace: scripts/soak --seed {seed} --trace {flags}".rstrip())
 
 
