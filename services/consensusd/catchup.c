@@ -40,14 +40,38 @@ void catchup_hint(struct consensus *self, uint32_t sender)
         self->sync_peer = sender;
 }
 
+uint64_t catchup_height(const struct consensus *self)
+{
+    uint64_t above_root = blocktree_root(self->tree)->header.height + 1;
+    return self->sync_height > above_root ? self->sync_height : above_root;
+}
+
+uint64_t catchup_pruned_by(const struct consensus *self)
+{
+    uint64_t height = catchup_height(self);
+    uint64_t pruned = 0;
+    for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
+        if (self->lowest[i] > height)
+            pruned |= UINT64_C(1) << i;
+    }
+    return pruned;
+}
+
+/* One by chance of those that may have the next height; when all others say that they pruned it, one of all: a store
+ * may have been brought back. Who lies about its lowest height is only asked less. */
 static void next_peer(struct consensus *self)
 {
     self->random = self->random * 6364136223846793005u + 1442695040888963407u;
     uint32_t count = self->genesis->validator_count;
     if (count < 2)
         return;
+    uint64_t pruned = catchup_pruned_by(self);
     uint32_t step = 1 + (uint32_t)((self->random >> 33) % (count - 1));
     self->sync_peer = (self->self + step) % count;
+    for (uint32_t i = 0; i < count && (pruned >> self->sync_peer & 1 || self->sync_peer == self->self); i++)
+        self->sync_peer = (self->sync_peer + 1) % count;
+    if (self->sync_peer == self->self || pruned >> self->sync_peer & 1)
+        self->sync_peer = (self->self + step) % count;
 }
 
 static uint64_t retry_ms(uint32_t attempts)
@@ -76,9 +100,7 @@ static void request(struct consensus *self)
     struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_SYNC);
     if (!effect)
         return;
-    uint64_t above_root = blocktree_root(self->tree)->header.height + 1;
-    if (self->sync_height < above_root)
-        self->sync_height = above_root;
+    self->sync_height = catchup_height(self);
     effect->u.sync.peer = self->sync_peer;
     effect->u.sync.height_first = self->sync_height;
     self->sync_retry_ms = self->now_ms + retry_ms(self->sync_attempts);
@@ -155,10 +177,28 @@ static bool take(struct consensus *self, const struct consensus_certified *certi
     return true;
 }
 
+/* The peer has what was asked for no more: another is asked at once, unless all others say the same. Each says so once
+ * for a height, so this ends; then it is the retry's turn. */
+static void ask_elsewhere(struct consensus *self, uint64_t height_lowest)
+{
+    bool known = self->lowest[self->sync_peer] > catchup_height(self);
+    self->lowest[self->sync_peer] = height_lowest;
+    next_peer(self);
+    if (known || self->lowest[self->sync_peer] > catchup_height(self))
+        return;
+    self->sync_attempts--; /* it answered */
+    request(self);
+}
+
 void catchup_on_synced(struct consensus *self, const struct consensus_event *event)
 {
     if (event->sender != self->sync_peer || self->sync_attempts == 0)
         return;
+    if (event->u.synced.count == 0 && event->u.synced.height_lowest > catchup_height(self)) {
+        ask_elsewhere(self, event->u.synced.height_lowest);
+        return;
+    }
+    self->lowest[event->sender] = event->u.synced.height_lowest;
     size_t taken = 0;
     for (; taken < event->u.synced.count; taken++) {
         const struct consensus_certified *each = &event->u.synced.blocks[taken];

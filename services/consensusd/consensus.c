@@ -245,6 +245,8 @@ void consensus_status(const struct consensus *self, struct consensus_status *out
         .leader = leader(self),
         .blocks_held = (uint32_t)blocktree_count(self->tree),
         .behind = self->behind_since_ms != NEVER_MS,
+        .sync_height = self->behind_since_ms != NEVER_MS ? catchup_height(self) : 0,
+        .pruned_by = self->behind_since_ms != NEVER_MS ? catchup_pruned_by(self) : 0,
         .floor_view = self->voting.high_qc.view < self->floor_view ? self->floor_view : 0,
         .used_elsewhere_view = self->used_elsewhere_view,
         .counters = self->counters,

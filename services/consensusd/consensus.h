@@ -120,6 +120,7 @@ struct consensus_event {
         struct {
             const struct consensus_certified *blocks;
             size_t count;
+            uint64_t height_lowest; /* that the peer has; 0: not told */
         } synced;
         struct consensus_certified restored;
         struct {
@@ -252,6 +253,8 @@ struct consensus_status {
     uint32_t leader;
     uint32_t blocks_held;
     bool behind;                  /* asks others for blocks */
+    uint64_t sync_height;         /* while behind: the next height to ask for */
+    uint64_t pruned_by;           /* bit i: validator i says that it has that height no more */
     uint64_t floor_view;          /* > 0: silent until a certificate of this view */
     uint64_t used_elsewhere_view; /* > 0: silent, because our key signed in this view and we did not */
     struct consensus_counters counters;

@@ -480,6 +480,8 @@ static int get_response(struct consensus_codec_sync *out, const Cybermesh__Conse
     if (pb->n_blocks > CONSENSUS_CODEC_SYNC_BLOCKS_MAX)
         return ERR_TOO_LARGE;
     out->request = pb->request;
+    out->committed_height = pb->committed_height;
+    out->height_lowest = pb->height_lowest;
     out->blocks = calloc(pb->n_blocks ? pb->n_blocks : 1, sizeof out->blocks[0]);
     if (!out->blocks)
         return -ENOMEM;
@@ -565,9 +567,9 @@ static int put_block(struct block_room *room, const struct consensus_codec_block
     return 0;
 }
 
-int consensus_codec_encode_response(uint64_t request, const struct consensus_codec_block *blocks, size_t block_count,
-                                    uint64_t committed_height, uint8_t **out, size_t *size)
+int consensus_codec_encode_response(const struct consensus_codec_sync *response, uint8_t **out, size_t *size)
 {
+    size_t block_count = response->block_count;
     sync_pb frame;
     cybermesh__consensus__v1__sync_frame__init(&frame);
     Cybermesh__Consensus__V1__BlocksResponse pb;
@@ -576,14 +578,15 @@ int consensus_codec_encode_response(uint64_t request, const struct consensus_cod
     Cybermesh__Consensus__V1__CertifiedBlock **list = calloc(block_count ? block_count : 1, sizeof *list);
     int rc = rooms && list ? 0 : -ENOMEM;
     for (size_t i = 0; i < block_count && rc == 0; i++) {
-        rc = put_block(&rooms[i], &blocks[i]);
+        rc = put_block(&rooms[i], &response->blocks[i]);
         list[i] = &rooms[i].pb;
     }
     if (rc == 0) {
-        pb.request = request;
+        pb.request = response->request;
         pb.n_blocks = block_count;
         pb.blocks = list;
-        pb.committed_height = committed_height;
+        pb.committed_height = response->committed_height;
+        pb.height_lowest = response->height_lowest;
         frame.version = CONSENSUS_CODEC_VERSION;
         frame.body_case = CYBERMESH__CONSENSUS__V1__SYNC_FRAME__BODY_RESPONSE;
         frame.response = &pb;

@@ -84,7 +84,9 @@ struct consensus_codec_sync {
     uint32_t count_max;                   /* request */
     struct consensus_codec_block *blocks; /* response */
     size_t block_count;
-    void *message; /* what bodies point into */
+    uint64_t committed_height; /* response */
+    uint64_t height_lowest;    /* response: of the blocks that the sender has; 0: not told */
+    void *message;             /* what bodies point into */
 };
 
 /* Returns 0 (then end *out with consensus_codec_sync_deinit()), ERR_MALFORMED, ERR_VERSION, ERR_TOO_LARGE or -ENOMEM.
@@ -94,6 +96,5 @@ void consensus_codec_sync_deinit(struct consensus_codec_sync *sync);
 
 MUST_USE int consensus_codec_encode_request(uint64_t request, uint64_t height_first, uint32_t count_max, uint8_t **out,
                                             size_t *size);
-MUST_USE int consensus_codec_encode_response(uint64_t request, const struct consensus_codec_block *blocks,
-                                             size_t block_count, uint64_t committed_height, uint8_t **out,
-                                             size_t *size);
+/* The response's members, but for message. Returns 0 or -ENOMEM. */
+MUST_USE int consensus_codec_encode_response(const struct consensus_codec_sync *response, uint8_t **out, size_t *size);

@@ -83,7 +83,8 @@ struct consensus {
     uint64_t sync_retry_ms;
     uint32_t sync_attempts;
     uint32_t sync_peer;
-    uint64_t sync_height; /* first height to ask for; 0: above the root */
+    uint64_t sync_height;                    /* first height to ask for; 0: above the root */
+    uint64_t lowest[GENESIS_VALIDATORS_MAX]; /* heights that each validator says it has, from here up; 0: not told */
     struct held_proposal held[GENESIS_VALIDATORS_MAX];
 
     /* Memory that effects of one step point to. */
@@ -181,3 +182,7 @@ void catchup_on_restored(struct consensus *self, const struct consensus_certifie
 /* The sender knows more than we do: ask it first. */
 void catchup_hint(struct consensus *self, uint32_t sender);
 uint64_t catchup_deadline_ms(const struct consensus *self);
+/* The next height to ask for. */
+uint64_t catchup_height(const struct consensus *self);
+/* Who says that it has that height no more: bit i for validator i. */
+uint64_t catchup_pruned_by(const struct consensus *self);

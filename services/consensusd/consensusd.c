@@ -18,6 +18,7 @@
 #include "common/edge/genesis_file.h"
 #include "common/edge/keyfile.h"
 #include "services/consensusd/consensusd_state.h"
+#include "services/consensusd/retention.h"
 
 enum { BEAT_MS = 500, WAITING_LOG_MS = 5000 };
 
@@ -280,6 +281,18 @@ int consensusd_start_core(struct consensusd *self)
 
 /* --- once in a while ---------------------------------------------------------------------------------------------- */
 
+/* Old blocks leave with the next write. */
+static void prune(struct consensusd *self)
+{
+    struct retention retention = {.blocks = self->config->block_retention,
+                                  .committed_height = self->committed_height,
+                                  .executor_height = self->executor_known ? self->executor_height : 0};
+    int rc =
+        self->failure == 0 ? safety_store_prune(self->store, retention_height_first(&retention), PRUNED_PER_BEAT) : 0;
+    if (rc < 0)
+        consensusd_stop(self, rc, "prune old blocks");
+}
+
 static void beat(void *context)
 {
     struct consensusd *self = context;
@@ -289,6 +302,7 @@ static void beat(void *context)
     int rc = safety_store_flush(self->store);
     if (rc < 0)
         consensusd_stop(self, rc, "write committed blocks");
+    prune(self);
     uint64_t now_ms = loop_now_ms();
     if (!self->core && now_ms >= self->waiting_log_ms) {
         self->waiting_log_ms = now_ms + WAITING_LOG_MS;

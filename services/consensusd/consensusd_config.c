@@ -8,6 +8,7 @@
 
 #include "common/base/err.h"
 #include "common/base/genesis.h"
+#include "services/consensusd/retention.h"
 
 #define FIELD(member) offsetof(struct consensusd_config, member)
 
@@ -73,6 +74,13 @@ static const struct config_key keys[] = {
      .max = UINT64_C(16) << 40,
      .offset = FIELD(store_map_bytes_max),
      .help = "The store grows up to this; then consensusd stops."},
+    {.name = "BLOCK_RETENTION",
+     .type = CONFIG_INTEGER,
+     .fallback = "10000000",
+     .max = UINT64_C(1) << 53,
+     .unit = "blocks",
+     .offset = FIELD(block_retention),
+     .help = "Committed blocks kept for validators that are behind, 100 at least; 0: all."},
     {.name = "BLOCK_MIN_INTERVAL_MS",
      .type = CONFIG_INTEGER,
      .fallback = "20",
@@ -108,6 +116,8 @@ int consensusd_config_check(const void *config)
         rc = config_problem("CONSENSUS_PUB_BIND", self->pub_bind, "tcp://host:port");
     if (!config_endpoint_is_tcp(self->sync_bind))
         rc = config_problem("CONSENSUS_SYNC_BIND", self->sync_bind, "tcp://host:port");
+    if (self->block_retention > 0 && self->block_retention < RETENTION_BLOCKS_MIN)
+        rc = config_problem("BLOCK_RETENTION", NULL, "0, or 100 blocks at least");
     for (size_t i = 0; i < self->peers.count; i++) {
         struct consensusd_peer_address address;
         int parsed = consensusd_peer_address_parse(&address, self->peers.items[i]);

@@ -19,6 +19,7 @@ struct consensusd_config {
     char *voted_mark_file;
     uint64_t recover_above_view;
     uint64_t store_map_bytes_max;
+    uint64_t block_retention;
     uint64_t block_min_interval_ms;
     uint64_t block_target_txs;
     struct config_hex32 mempoold_key;

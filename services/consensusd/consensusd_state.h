@@ -30,7 +30,8 @@ enum {
     RESEND_SHIFT_MAX = 4,     /* at most 8 s */
     SYNC_BYTES_MAX = 1 << 20, /* then an answer has its last block */
     SYNC_BLOCKS = 128,
-    SYNC_PER_SECOND = 20, /* answers to one peer */
+    SYNC_PER_SECOND = 20,  /* answers to one peer */
+    PRUNED_PER_BEAT = 128, /* blocks */
 };
 
 enum consensusd_metric {
@@ -57,13 +58,15 @@ enum consensusd_metric {
     CONSENSUSD_METRIC_PERSIST_TIME,
     CONSENSUSD_METRIC_STORE_BYTES,
     CONSENSUSD_METRIC_SILENT,
+    CONSENSUSD_METRIC_HEIGHT_LOWEST,
+    CONSENSUSD_METRIC_SYNC_PRUNED,
     CONSENSUSD_METRIC_COUNT,
 };
 extern const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT];
 
 enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_SYNC_LIMIT, DROP_COUNT };
 
-enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_VOTING, CONDITION_COUNT };
+enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_VOTING, CONDITION_SYNC, CONDITION_COUNT };
 
 /* What is asked of mempoold and executord for one effect. */
 enum job_kind { JOB_NONE, JOB_BUILD, JOB_CHECK, JOB_RECHECK };
@@ -131,6 +134,8 @@ struct consensusd {
     size_t peer_count;
     struct sync_pace pace;
     const struct peer *asked; /* for blocks, last */
+    bool sync_pruned;         /* nobody reachable has the next block any more */
+    bool executor_pruned;     /* executord wants blocks that were pruned here */
     struct log_limit bad_frame_limit;
     struct log_limit silent_limit;
     uint64_t dropped_frames;
@@ -176,6 +181,8 @@ void peers_close(struct consensusd *self);
 void peers_broadcast(struct consensusd *self, const struct consensus_effect *effect);
 /* How many other validators this one hears and can ask. */
 uint32_t peers_connected(const struct consensusd *self);
+/* Bit i: validator i can be asked now. */
+uint64_t peers_reachable(const struct consensusd *self);
 
 /* sync_blocks.c */
 void sync_blocks_on_request(struct consensusd *self, struct peer *peer, const struct bus_route *route,
@@ -183,6 +190,8 @@ void sync_blocks_on_request(struct consensusd *self, struct peer *peer, const st
 void sync_blocks_on_response(struct consensusd *self, struct peer *peer, const struct consensus_codec_sync *response);
 /* Ask this validator, if it is a peer, for blocks from height_first up. */
 void sync_blocks_ask(struct consensusd *self, uint32_t validator, uint64_t height_first);
+/* Look whether anybody reachable has what is missing here; says so once when nobody does. */
+void sync_blocks_look(struct consensusd *self, const struct consensus_status *status);
 
 /* show.c */
 extern const char *const show_conditions[CONDITION_COUNT];

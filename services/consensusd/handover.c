@@ -69,12 +69,26 @@ void handover_continue(struct consensusd *self)
     consensusd_step(self, &event);
 }
 
+/* executord stands below what is kept here: its store is new, or an older copy. It stays without blocks. */
+static bool is_pruned(struct consensusd *self, uint64_t height)
+{
+    uint64_t first = safety_store_height_first(self->store);
+    bool pruned = first > 0 && height + 1 < first;
+    if (pruned && !self->executor_pruned)
+        log_error("executor.pruned", "its_height=%llu lowest=%llu error=\"%s\" do=\"%s\"", (unsigned long long)height,
+                  (unsigned long long)first, "executord lacks blocks that were pruned here",
+                  "give executord its store back, or one of another validator that is not below; docs/operations.md, "
+                  "A validator that was away for too long");
+    self->executor_pruned = pruned;
+    return pruned;
+}
+
 void handover_begin(struct consensusd *self, uint64_t height)
 {
     self->executor = EXECUTOR_RESUMING;
     self->executor_height = height;
     self->resume_sent = height;
     self->resume_ms = loop_now_ms();
-    if (self->core)
+    if (self->core && !is_pruned(self, height))
         handover_continue(self);
 }

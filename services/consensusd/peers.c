@@ -116,6 +116,16 @@ uint32_t peers_connected(const struct consensusd *self)
     return count;
 }
 
+uint64_t peers_reachable(const struct consensusd *self)
+{
+    uint64_t reachable = 0;
+    for (size_t i = 0; i < self->peer_count; i++) {
+        if (bus_socket_is_connected(self->peers[i].sync))
+            reachable |= UINT64_C(1) << self->peers[i].index;
+    }
+    return reachable;
+}
+
 /* Opening. */
 
 static int open_peer(struct consensusd *self, const struct consensusd_peer_address *address, const uint8_t *secret)

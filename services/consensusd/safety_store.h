@@ -81,6 +81,12 @@ MUST_USE int safety_store_flush(struct safety_store *self);
 
 /* Height of the last committed block that is written; 0: none above genesis. */
 uint64_t safety_store_height(const struct safety_store *self);
+/* Height of the lowest committed block that is here; 0: none. */
+uint64_t safety_store_height_first(const struct safety_store *self);
+
+/* Queue the removal of committed blocks below this height, lowest first, at most count_max (below 4096); the last block
+ * always stays. Returns 0, ERR_CORRUPT, -ENOMEM or, if something was queued, the errors of safety_store_flush(). */
+MUST_USE int safety_store_prune(struct safety_store *self, uint64_t height, size_t count_max);
 
 /* A committed block. Returns 0, ERR_NOT_FOUND, ERR_CORRUPT or -ENOMEM. */
 MUST_USE int safety_store_read(struct safety_store *self, uint64_t height, struct safety_store_block *out);

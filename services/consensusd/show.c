@@ -9,7 +9,7 @@
 
 enum { QUERY_BYTES_MAX = 64 << 10, QUEUE_COUNT_MAX = 100, FRESH_MS = 3000 };
 
-const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord", "voting"};
+const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord", "voting", "sync"};
 
 static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame", "sync_limit"};
 
@@ -94,6 +94,12 @@ const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT] = {
     [CONSENSUSD_METRIC_SILENT] = {.name = "cybermesh_consensusd_silent",
                                   GAUGE,
                                   .help = "1 while this validator may not vote, see the condition voting of /ready."},
+    [CONSENSUSD_METRIC_HEIGHT_LOWEST] = {.name = "cybermesh_consensusd_height_lowest",
+                                         GAUGE,
+                                         .help = "Lowest committed block in the store; older ones are pruned."},
+    [CONSENSUSD_METRIC_SYNC_PRUNED] = {.name = "cybermesh_consensusd_sync_pruned",
+                                       GAUGE,
+                                       .help = "1 while every reachable validator has pruned the next block."},
 };
 
 static void show_counters(struct consensusd *self, const struct consensus_status *status)
@@ -118,6 +124,7 @@ static void show_counters(struct consensusd *self, const struct consensus_status
         {CONSENSUSD_METRIC_OFFENDERS, counters->offenders},
         {CONSENSUSD_METRIC_PEERS_CONNECTED, peers_connected(self)},
         {CONSENSUSD_METRIC_STORE_BYTES, safety_store_bytes(self->store)},
+        {CONSENSUSD_METRIC_HEIGHT_LOWEST, safety_store_height_first(self->store)},
         {CONSENSUSD_METRIC_SILENT, status->floor_view > 0 || status->used_elsewhere_view > 0},
     };
     for (size_t i = 0; i < ARRAY_COUNT(values); i++)
@@ -158,6 +165,7 @@ void show_all(struct consensusd *self)
     admin_ready_set(self->admin, CONDITION_MEMPOOLD, pool, pool ? NULL : "no answer");
     admin_ready_set(self->admin, CONDITION_EXECUTORD, executor && self->executor == EXECUTOR_LIVE,
                     !executor                         ? "no answer"
+                    : self->executor_pruned           ? "wants blocks that were pruned here; see the log"
                     : self->executor != EXECUTOR_LIVE ? "catching up"
                                                       : NULL);
     if (!self->core)
@@ -166,6 +174,7 @@ void show_all(struct consensusd *self)
     consensus_status(self->core, &status);
     show_counters(self, &status);
     show_voting(self, &status);
+    sync_blocks_look(self, &status);
     admin_status_set_u64(self->admin, "height", status.committed_height);
     admin_status_set_u64(self->admin, "view", status.view);
     admin_status_set_u64(self->admin, "high_qc_view", status.high_qc_view);

@@ -83,10 +83,14 @@ static void answer_request(struct consensusd *self, const struct bus_route *rout
     uint64_t height = add_stored(self, answer, request->height_first ? request->height_first : 1, limit);
     if (height != UINT64_MAX)
         add_open(self, answer, height, limit);
+    struct consensus_codec_sync response = {.request = request->request,
+                                            .blocks = answer->blocks,
+                                            .block_count = answer->count,
+                                            .committed_height = self->committed_height,
+                                            .height_lowest = safety_store_height_first(self->store)};
     uint8_t *frame = NULL;
     size_t size = 0;
-    int rc = consensus_codec_encode_response(request->request, answer->blocks, answer->count, self->committed_height,
-                                             &frame, &size);
+    int rc = consensus_codec_encode_response(&response, &frame, &size);
     if (rc == 0)
         rc = bus_send_take(self->sync, route, &frame, size);
     if (rc == 0)
@@ -170,6 +174,7 @@ static void take_response(struct consensusd *self, uint32_t sender, const struct
         struct consensus_event event = {.type = CONSENSUS_SYNCED, .sender = sender};
         event.u.synced.blocks = blocks;
         event.u.synced.count = count;
+        event.u.synced.height_lowest = response->height_lowest;
         consensusd_step(self, &event);
         for (size_t i = 0; i < count; i++) {
             struct hash id = block_id(&blocks[i].header);
@@ -194,4 +199,23 @@ void sync_blocks_on_response(struct consensusd *self, struct peer *peer, const s
     if (good < response->block_count)
         consensusd_bad_frame(self, "sync", consensusd_validator_name(self, peer->index), ERR_UNAUTHENTICATED);
     take_response(self, peer->index, response, good);
+}
+
+/* What every reachable validator has pruned can only come from another one, and the operator is told so. The core goes
+ * on asking, seldom: one may come back with it. */
+void sync_blocks_look(struct consensusd *self, const struct consensus_status *status)
+{
+    uint64_t reachable = peers_reachable(self);
+    bool pruned = status->behind && reachable != 0 && (reachable & ~status->pruned_by) == 0;
+    if (pruned && !self->sync_pruned)
+        log_error("sync.pruned", "height=%llu peers=%d error=\"%s\" do=\"%s\"", (unsigned long long)status->sync_height,
+                  __builtin_popcountll(reachable), "every validator that can be reached has pruned this block",
+                  "start or connect a validator that keeps older blocks (BLOCK_RETENTION=0 or larger); "
+                  "docs/operations.md, A validator that was away for too long");
+    if (!pruned && self->sync_pruned)
+        log_info("sync.resumed", "height=%llu", (unsigned long long)status->sync_height);
+    self->sync_pruned = pruned;
+    metrics_set(self->metrics, CONSENSUSD_METRIC_SYNC_PRUNED, pruned);
+    admin_ready_set(self->admin, CONDITION_SYNC, !pruned,
+                    pruned ? "every validator that can be reached has pruned the next block; see the log" : NULL);
 }

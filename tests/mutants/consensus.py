@@ -153,13 +153,20 @@ MUTANTS = [
            (HOME + "silence.c", "self->used_elsewhere_view > 0 || self->voting.high_qc.view < self->floor_view",
             "self->used_elsewhere_view > 0")),
     mutant("older-store-accepted", "a store that is behind its key's mark is refused", "consensusd_safety_damage",
-           (HOME + "safety_store.c", "rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;", "")),
+           (HOME + "safety_store_open.c", "rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;", "")),
     mutant("record-of-another-write-accepted", "the voting record is of the write that the store shows",
            "consensusd_safety_damage",
            ("common/base/voting.c", "memcmp(seal.bytes, value.data + sealed.size, HASH_BYTES) != 0", "false"),
            ("common/edge/voting_store.c", "record.sequence != entry->sequence", "false"),
            ("common/edge/store_read.c",
             "memcmp(wanted, entry.value.data + entry.value.size, STORE_CHECKSUM_BYTES) != 0", "false")),
+
+    # Old blocks.
+    mutant("prunes-what-executord-lacks", "a block stays until executord has it on disk", "consensusd_retention",
+           (HOME + "retention.c", "return first < needed ? first : needed;", "(void)needed;\n    return first;")),
+    mutant("prunes-the-last-block", "the last committed block stays: a restart begins there", "consensusd_safety_store",
+           (HOME + "safety_store.c", "height = self->height; /* a restart begins at the last one */",
+            "height = self->height + 1;")),
 
     # Final.
     mutant("commit-without-consecutive-views", "a block is final when its certified child is of the very next view", CORE,

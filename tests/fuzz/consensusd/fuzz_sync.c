@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t encoded = 0;
     int rc = sync.is_request
                  ? consensus_codec_encode_request(sync.request, sync.height_first, sync.count_max, &bytes, &encoded)
-                 : consensus_codec_encode_response(sync.request, sync.blocks, sync.block_count, 0, &bytes, &encoded);
+                 : consensus_codec_encode_response(&sync, &bytes, &encoded);
     if (rc == 0) {
         assert(consensus_codec_decode_sync(&again, span_of(bytes, encoded), TXS_MAX) == 0);
         assert(again.block_count == sync.block_count && again.request == sync.request);

@@ -195,6 +195,78 @@ static void slow_answers_are_waited_for(void **state)
     assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
 }
 
+/* The peer has no blocks below this height. */
+static void answer_pruned(uint32_t sender, uint64_t height_lowest)
+{
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = sender, .u.synced = {.height_lowest = height_lowest}});
+}
+
+/* The validator that is asked now, as a bit; 0: none. */
+static uint32_t asked(void)
+{
+    const struct consensus_effect *effect = rig_effect(&rig, CONSENSUS_SYNC, 0);
+    return effect ? 1u << effect->u.sync.peer : 0;
+}
+
+static void who_has_pruned_the_block_is_left_and_another_is_asked_at_once(void **state)
+{
+    (void)state;
+    uint32_t said = 0, peer = fall_behind();
+    for (uint32_t i = 1; i < RIG_VALIDATORS - 1; i++) {
+        said |= 1u << peer;
+        answer_pruned(peer, 2);
+        assert_int_equal(rig_status(&rig).pruned_by, said);
+        assert_int_equal(rig_status(&rig).sync_height, 1);
+        assert_true(asked() != 0 && (asked() & said) == 0);
+        assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, 1);
+        peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    }
+    answer(peer, CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
+    /* They have what comes next. */
+    assert_int_equal(rig_status(&rig).pruned_by, 0);
+}
+
+static void nobody_is_pressed_for_what_all_have_pruned(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    for (uint32_t i = 1; i < RIG_VALIDATORS - 1; i++) {
+        answer_pruned(peer, 2);
+        peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    }
+    answer_pruned(peer, 2);
+    assert_int_equal(asked(), 0);
+    assert_int_equal(rig_status(&rig).pruned_by, rig_others(&rig));
+    size_t asked_count = 0;
+    for (uint64_t ms = 0; ms < 30000; ms += 10) {
+        rig_tick(&rig, 10);
+        while (asked()) {
+            asked_count++;
+            answer_pruned(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, 2);
+        }
+    }
+    /* 200 ms x 2^k: 200, 400, .. 12 800. */
+    assert_in_range(asked_count, 2, 8);
+    assert_int_equal(rig_status(&rig).pruned_by, rig_others(&rig));
+}
+
+static void a_store_that_was_brought_back_is_used(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    for (uint32_t i = 1; i < RIG_VALIDATORS; i++) {
+        answer_pruned(peer, 2);
+        if (asked())
+            peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    }
+    while (!asked())
+        rig_tick(&rig, 10);
+    answer(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -210,6 +282,9 @@ int main(void)
         STORY(answers_of_others_and_unasked_ones_are_ignored),
         STORY(the_next_part_is_asked_for_where_the_last_ended),
         STORY(slow_answers_are_waited_for),
+        STORY(who_has_pruned_the_block_is_left_and_another_is_asked_at_once),
+        STORY(nobody_is_pressed_for_what_all_have_pruned),
+        STORY(a_store_that_was_brought_back_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -367,7 +367,9 @@ static int encode_blocks(size_t count, uint32_t tx_count, size_t body_count, str
                                                    .body_count = body_count};
     uint8_t *frame = NULL;
     size_t size = 0;
-    assert_int_equal(consensus_codec_encode_response(6, blocks, count, 200, &frame, &size), 0);
+    struct consensus_codec_sync response = {
+        .request = 6, .blocks = blocks, .block_count = count, .committed_height = 200, .height_lowest = 50};
+    assert_int_equal(consensus_codec_encode_response(&response, &frame, &size), 0);
     int rc = consensus_codec_decode_sync(out, span_of(frame, size), TXS_MAX);
     free(frame);
     return rc;
@@ -391,6 +393,8 @@ static void synced_blocks_arrive_as_they_were_sent(void **state)
     consensus_codec_sync_deinit(&sync);
     assert_int_equal(encode_blocks(0, 0, 0, &sync), 0);
     assert_int_equal(sync.block_count, 0);
+    assert_int_equal(sync.committed_height, 200);
+    assert_int_equal(sync.height_lowest, 50);
     consensus_codec_sync_deinit(&sync);
 }
 

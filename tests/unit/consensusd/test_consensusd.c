@@ -83,6 +83,7 @@ struct validator {
     uint64_t conflicts;         /* STATUS_CONFLICT answers */
     uint64_t refused;           /* STATUS_BAD_ROOT answers */
     bool lies;                  /* the blocks that it builds have a wrong root */
+    unsigned retention;         /* BLOCK_RETENTION */
 };
 
 static const char *daemon_path;
@@ -546,6 +547,7 @@ static void start(uint32_t index)
     put_env("GENESIS_FILE", "../genesis.json");
     put_env("LOG_LEVEL", "%s", "warn");
     put_env("ADMIN_LISTEN", "127.0.0.1:0");
+    put_env("BLOCK_RETENTION", "%u", self->retention);
     put_env("SIGN_KEY_FILE", "sign.key");
     put_env("CONSENSUS_CURVE_KEY_FILE", "curve.key");
     put_env("CONSENSUS_PUB_BIND", "tcp://127.0.0.1:%u", self->pub_port);
@@ -699,13 +701,12 @@ static int setup_four(void **state)
 static int setup_four_with_logs(void **state)
 {
     logs_to_files = true;
-    int rc = setup(4);
-    logs_to_files = false;
-    return rc;
+    return setup(4);
 }
 
 static int teardown(void **state)
 {
+    logs_to_files = false;
     for (uint32_t i = 0; i < validator_count; i++) {
         if (validators[i].pid > 0)
             kill(validators[i].pid, SIGKILL), waitpid(validators[i].pid, NULL, 0);
@@ -958,6 +959,66 @@ static void all_killed_at_once_go_on(void **state)
     assert_one_chain();
 }
 
+static void restart_keeping(uint32_t index, unsigned blocks)
+{
+    stop(index, SIGKILL);
+    validators[index].retention = blocks;
+    start(index);
+}
+
+static void wait_for_log(uint32_t index, const char *text)
+{
+    uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (!log_has(index, text)) {
+        if (now_ms() > deadline_ms)
+            fail_msg("v%u never says %s", index, text);
+        play_for(20);
+    }
+}
+
+static void what_all_who_are_there_have_pruned_is_missed_until_one_comes_who_has_it(void **state)
+{
+    enum { KEPT = 100 };
+    restart_keeping(0, KEPT);
+    restart_keeping(1, KEPT);
+    submit("tx");
+    settle();
+    stop(3, SIGTERM);
+    uint64_t away_since = validators[3].height;
+    while (validators[0].height < away_since + KEPT + 20) {
+        submit("tx");
+        settle();
+    }
+    play_for(1500); /* two beats of the daemons, in which they prune */
+    stop(2, SIGKILL);
+    start(3);
+    wait_for_log(3, "sync.pruned");
+    assert_int_equal(validators[3].height, away_since);
+    start(2);
+    submit("tx");
+    settle();
+    assert_one_chain();
+}
+
+/* Its store is gone and what it would need is pruned: it stays behind, and the validator says so and does not end. */
+static void an_executord_below_what_is_kept_is_named(void **state)
+{
+    enum { KEPT = 100 };
+    restart_keeping(3, KEPT);
+    while (validators[3].height < KEPT + 20) {
+        submit("tx");
+        settle();
+    }
+    play_for(1500);
+    validators[3].height = 0;
+    validators[3].version_count = 1;
+    executor_restart(&validators[3]);
+    wait_for_log(3, "executor.pruned");
+    play_for(1000);
+    assert_int_equal(validators[3].height, 0);
+    assert_int_equal(waitpid(validators[3].pid, NULL, WNOHANG), 0);
+}
+
 /* A heartbeat that names one validator, from the socket of another one: everything in it is true but the sender. */
 static void publish_heartbeat_of(uint32_t index, struct bus_socket *pub)
 {
@@ -1036,6 +1097,9 @@ int main(int argc, char *argv[])
         FOUR(all_killed_at_once_go_on),
         FOUR(a_block_with_a_wrong_root_gets_no_vote),
         cmocka_unit_test_setup_teardown(who_speaks_in_anothers_name_is_not_heard, setup_four_with_logs, teardown),
+        cmocka_unit_test_setup_teardown(what_all_who_are_there_have_pruned_is_missed_until_one_comes_who_has_it,
+                                        setup_four_with_logs, teardown),
+        cmocka_unit_test_setup_teardown(an_executord_below_what_is_kept_is_named, setup_four_with_logs, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,6 +283,86 @@ static void many_abandoned_blocks_do_not_stop_the_start(void **state)
     assert_memory_equal(s->seen, "1:0:1 2:0:2 ", 12);
 }
 
+/* --- pruning ------------------------------------------------------------------------------------------------------ */
+
+static void commit_up_to(struct story *s, uint64_t last)
+{
+    for (uint64_t height = 1; height <= last; height++)
+        commit(s, height, (uint8_t)height, bodies, 2);
+    assert_int_equal(safety_store_flush(s->store), 0);
+}
+
+/* Is the block here, whole? */
+static bool has(struct story *s, uint64_t height)
+{
+    struct safety_store_block block;
+    int rc = safety_store_read(s->store, height, &block);
+    assert_true(rc == 0 || rc == ERR_NOT_FOUND);
+    if (rc == 0)
+        safety_store_block_deinit(&block);
+    return rc == 0;
+}
+
+static void blocks_below_a_height_leave_with_their_bodies(void **state)
+{
+    struct story *s = *state;
+    commit_up_to(s, 9);
+    assert_int_equal(safety_store_height_first(s->store), 1);
+    assert_int_equal(safety_store_prune(s->store, 5, 100), 0);
+    assert_int_equal(safety_store_height_first(s->store), 5);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    restart(s);
+    assert_int_equal(safety_store_height_first(s->store), 5);
+    for (uint64_t height = 1; height <= 9; height++)
+        assert_int_equal(has(s, height), height >= 5);
+    /* A body that stayed would make the block whole again. */
+    commit(s, 4, 4, NULL, 2);
+    struct safety_store_block block;
+    assert_int_equal(safety_store_read(s->store, 4, &block), ERR_CORRUPT);
+}
+
+static void so_many_leave_at_a_time_and_the_rest_later(void **state)
+{
+    struct story *s = *state;
+    commit_up_to(s, 20);
+    for (uint64_t first = 4; first <= 16; first += 3) {
+        assert_int_equal(safety_store_prune(s->store, 17, 3), 0);
+        assert_int_equal(safety_store_height_first(s->store), first);
+        assert_int_equal(safety_store_flush(s->store), 0);
+        assert_false(has(s, first - 1));
+        assert_true(has(s, first));
+    }
+    assert_int_equal(safety_store_prune(s->store, 17, 3), 0);
+    assert_int_equal(safety_store_prune(s->store, 17, 3), 0);
+    assert_int_equal(safety_store_height_first(s->store), 17);
+}
+
+static void the_last_block_never_leaves(void **state)
+{
+    struct story *s = *state;
+    assert_int_equal(safety_store_prune(s->store, 10, 100), 0);
+    commit_up_to(s, 3);
+    assert_int_equal(safety_store_prune(s->store, 10, 100), 0);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    restart(s);
+    assert_int_equal(safety_store_height_first(s->store), 3);
+    assert_int_equal(safety_store_height(s->store), 3);
+    assert_true(has(s, 3));
+    commit(s, 4, 4, bodies, 2);
+    assert_true(has(s, 4));
+}
+
+/* A crash before the next write loses the removal whole: all blocks are there again. */
+static void a_removal_that_was_not_written_has_not_happened(void **state)
+{
+    struct story *s = *state;
+    commit_up_to(s, 9);
+    assert_int_equal(safety_store_prune(s->store, 5, 100), 0);
+    restart(s); /* closes without a flush */
+    assert_int_equal(safety_store_height_first(s->store), 1);
+    assert_true(has(s, 1));
+}
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 static void the_store_of_another_validator_or_network_is_refused(void **state)
@@ -315,6 +395,10 @@ int main(void)
         STORY(an_abandoned_block_is_forgotten_with_the_next_write),
         STORY(blocks_at_or_below_the_committed_height_do_not_come_back),
         STORY(many_abandoned_blocks_do_not_stop_the_start),
+        STORY(blocks_below_a_height_leave_with_their_bodies),
+        STORY(so_many_leave_at_a_time_and_the_rest_later),
+        STORY(the_last_block_never_leaves),
+        STORY(a_removal_that_was_not_written_has_not_happened),
         STORY(the_store_of_another_validator_or_network_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
