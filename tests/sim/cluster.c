@@ -37,6 +37,7 @@ static void send(struct cluster *self, uint32_t index, const struct consensus_ef
 {
     if (self->nodes[index].liar && liar_on_effect(self, index, effect))
         return;
+    self->nodes[index].talk += effect->type != CONSENSUS_SEND_HEARTBEAT;
     struct parcel *parcel = mail_parcel_of(effect);
     mail_broadcast(self, index, parcel);
     parcel_release(&parcel);
@@ -48,7 +49,7 @@ static void commit(struct cluster *self, uint32_t index, const struct consensus_
     invariants_committed(self, index, commit);
     if (self->violation[0] != '\0')
         return;
-    model_on_commit(self, index, commit);
+    pool_on_commit(self, index, commit);
     struct certified_copy *copy = &node->committed[commit->header.height - 1];
     copy->block = model_block(self, &commit->header, &commit->block_id, commit->tx_ids);
     if (commit->qc)
@@ -62,6 +63,7 @@ static void commit(struct cluster *self, uint32_t index, const struct consensus_
 static void ask_sync(struct cluster *self, uint32_t index, const struct consensus_effect *effect)
 {
     struct consensus_event event = {0};
+    self->nodes[index].talk++;
     struct parcel *parcel = parcel_new(&event);
     parcel->height_first = effect->u.sync.height_first;
     mail_send(self, MAIL_SYNC_ASK, index, effect->u.sync.peer, parcel);
@@ -325,7 +327,7 @@ static int node_start(struct cluster *self, uint32_t index)
     invariants_restarted(self, index);
     struct consensus_event tick = {.type = CONSENSUS_TICK};
     step(self, index, &tick);
-    model_tell_pool(self, index);
+    pool_tell(self, index);
     return 0;
 }
 
@@ -372,6 +374,7 @@ static void prepare_node(struct cluster *self, struct node *node)
 {
     uint32_t drift = self->options.clock_drift_ppt_max;
     node->done = must(calloc(TXS_MAX, 1));
+    node->gone = must(calloc(TXS_MAX, 1));
     node->history.votes = must(calloc(VIEWS_TRACKED, sizeof(struct hash)));
     node->history.proposals = must(calloc(VIEWS_TRACKED, sizeof(struct hash)));
     node->history.timeouts = must(calloc(VIEWS_TRACKED, sizeof(uint64_t)));
@@ -393,6 +396,8 @@ int cluster_new(struct cluster **out, const struct cluster_options *options)
     for (int i = 0; i < 8; i++)
         random_next(self);
     self->txs = must(calloc(TXS_MAX, sizeof *self->txs));
+    self->twins = must(calloc(TXS_MAX, sizeof *self->twins));
+    self->submitted_ms = must(calloc(TXS_MAX, sizeof *self->submitted_ms));
     self->final = must(calloc(HEIGHTS_MAX, sizeof *self->final));
     if (map_new(&self->blocks, 1024, 1) < 0 || map_new(&self->tx_index, 1024, 2) < 0)
         abort();
@@ -438,11 +443,14 @@ void cluster_destroy(struct cluster **self)
         disk_free(&node->disk);
         free(node->committed);
         free(node->done);
+        free(node->gone);
         free(node->history.votes);
         free(node->history.proposals);
         free(node->history.timeouts);
     }
     free(cluster->txs);
+    free(cluster->twins);
+    free(cluster->submitted_ms);
     free(cluster->final);
     free(cluster);
     *self = NULL;
@@ -479,6 +487,7 @@ void cluster_restart(struct cluster *self, uint32_t validator)
     if (self->options.trace)
         trace_note(self, validator, "restart", node->life);
     node->pooled_from_ms = self->now_ms;
+    pool_refill(self, validator);
     if (node_start(self, validator) < 0)
         abort();
 }

@@ -33,6 +33,11 @@ void cluster_destroy(struct cluster **self);
 
 /* Put count new transactions into every running validator's pool. */
 void cluster_submit(struct cluster *self, uint32_t count);
+/* The same with pairs of one nonce: of each exactly one is executed. */
+void cluster_submit_pairs(struct cluster *self, uint32_t count);
+/* Transactions whose nonces are used already, in the pool of one validator alone; validator_count: in every pool. At
+ * most as many as there are committed ones that have no twin yet. */
+void cluster_submit_dead(struct cluster *self, uint32_t validator, uint32_t count);
 
 /* What was not synced is lost; of a write under way the disk has all or nothing. */
 void cluster_crash(struct cluster *self, uint32_t validator);
@@ -74,8 +79,11 @@ uint64_t cluster_evidence(const struct cluster *self);
 bool cluster_leads(const struct cluster *self, uint32_t validator, uint32_t candidate);
 /* Timeouts that the validator has sent since its start. */
 uint64_t cluster_timeouts(const struct cluster *self, uint32_t validator);
+/* Messages sent that are no heartbeats, and questions for blocks. */
+uint64_t cluster_talk(const struct cluster *self, uint32_t validator);
 uint64_t cluster_view(const struct cluster *self, uint32_t validator);
-/* Every running honest validator has committed every submitted transaction, each once. */
+/* Every running honest validator has committed every submitted transaction, and one of each pair; nothing waits in its
+ * pool. */
 bool cluster_is_settled(const struct cluster *self);
 /* "" or the first broken invariant, with the seed. */
 const char *cluster_violation(const struct cluster *self);

@@ -3,21 +3,63 @@
 
 #include "tests/sim/cluster_state.h"
 
+static uint32_t add_tx(struct cluster *self)
+{
+    uint32_t index = self->tx_count;
+    self->txs[index] = hash_of2(span_text("simulated transaction"), span_of(&index, sizeof index));
+    self->submitted_ms[index] = self->now_ms;
+    self->tx_count++;
+    if (map_put(self->tx_index, &self->txs[index], (void *)(uintptr_t)self->tx_count) < 0)
+        abort();
+    return index;
+}
+
+static void tell_pools(struct cluster *self)
+{
+    for (uint32_t i = 0; i < self->options.validator_count; i++) {
+        if (self->nodes[i].core)
+            pool_tell(self, i);
+    }
+}
+
 void cluster_submit(struct cluster *self, uint32_t count)
 {
-    for (uint32_t i = 0; i < count && self->tx_count < TXS_MAX; i++) {
-        uint32_t index = self->tx_count;
-        self->txs[index] = hash_of2(span_text("simulated transaction"), span_of(&index, sizeof index));
-        self->tx_count++;
-        if (map_put(self->tx_index, &self->txs[index], (void *)(uintptr_t)self->tx_count) < 0)
-            abort();
+    for (uint32_t i = 0; i < count && self->tx_count < TXS_MAX; i++)
+        add_tx(self);
+    tell_pools(self);
+}
+
+static void pair(struct cluster *self, uint32_t a, uint32_t b)
+{
+    self->twins[a] = b + 1;
+    self->twins[b] = a + 1;
+    self->pair_count++;
+}
+
+void cluster_submit_pairs(struct cluster *self, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && self->tx_count + 1 < TXS_MAX; i++) {
+        uint32_t first = add_tx(self);
+        pair(self, first, add_tx(self));
     }
-    for (uint32_t i = 0; i < self->options.validator_count; i++) {
-        struct node *node = &self->nodes[i];
-        node->pooled_from_ms = self->now_ms;
-        if (node->core)
-            model_tell_pool(self, i);
+    tell_pools(self);
+}
+
+void cluster_submit_dead(struct cluster *self, uint32_t validator, uint32_t count)
+{
+    for (uint32_t used = 0; used < self->tx_count && count > 0 && self->tx_count < TXS_MAX; used++) {
+        if (self->twins[used] > 0 || !self->nodes[0].done[used])
+            continue;
+        uint32_t dead = add_tx(self);
+        pair(self, used, dead);
+        count--;
+        for (uint32_t i = 0; i < self->options.validator_count; i++) {
+            struct node *node = &self->nodes[i];
+            node->gone[dead] = validator < self->options.validator_count && i != validator;
+            node->gone_txs += node->gone[dead];
+        }
     }
+    tell_pools(self);
 }
 
 bool cluster_is_up(const struct cluster *self, uint32_t validator)
@@ -132,6 +174,11 @@ uint64_t cluster_timeouts(const struct cluster *self, uint32_t validator)
     return status.counters.timeouts_sent;
 }
 
+uint64_t cluster_talk(const struct cluster *self, uint32_t validator)
+{
+    return self->nodes[validator].talk;
+}
+
 uint64_t cluster_view(const struct cluster *self, uint32_t validator)
 {
     struct consensus_status status = {0};
@@ -144,7 +191,8 @@ bool cluster_is_settled(const struct cluster *self)
 {
     for (uint32_t i = 0; i < self->options.validator_count; i++) {
         const struct node *node = &self->nodes[i];
-        if (node->core && !node->liar && node->committed_txs != self->tx_count)
+        if (node->core && !node->liar &&
+            (pool_waiting(self, i) > 0 || node->committed_txs != self->tx_count - self->pair_count))
             return false;
     }
     return true;
@@ -181,12 +229,13 @@ void cluster_print(const struct cluster *self)
         if (node->core)
             consensus_status(node->core, &status);
         fprintf(stderr,
-                "validator %u up=%d liar=%d height=%" PRIu64 " txs=%" PRIu64 "/%u view=%" PRIu64
+                "validator %u up=%d liar=%d height=%" PRIu64 " txs=%" PRIu64 "/%u waiting=%u view=%" PRIu64
                 " leader=%u voted=%" PRIu64 " high_qc=%" PRIu64 "@%" PRIu64 " blocks=%u behind=%d timeouts=%" PRIu64
                 " bad=%" PRIu64 " stale=%" PRIu64 " ahead=%" PRIu64 " unlinked=%" PRIu64 "\n",
-                i, node->core != NULL, node->liar, node->height, node->committed_txs, self->tx_count, status.view,
-                status.leader, status.last_voted_view, status.high_qc_view, status.high_qc_height, status.blocks_held,
-                status.behind, status.counters.timeouts_sent, status.counters.dropped_bad,
-                status.counters.dropped_stale, status.counters.dropped_ahead, status.counters.dropped_unlinked);
+                i, node->core != NULL, node->liar, node->height, node->committed_txs, self->tx_count,
+                pool_waiting(self, i), status.view, status.leader, status.last_voted_view, status.high_qc_view,
+                status.high_qc_height, status.blocks_held, status.behind, status.counters.timeouts_sent,
+                status.counters.dropped_bad, status.counters.dropped_stale, status.counters.dropped_ahead,
+                status.counters.dropped_unlinked);
     }
 }

@@ -1,7 +1,8 @@
 /* cluster_state.h - what the files of the simulated cluster share.
  *
- * cluster.c carries out effects; mail.c is the queue and the network; model.c the transactions, the pool and the
- * executor; disk.c what survives a crash; invariants.c what must never happen; liar.c the validators that lie.
+ * cluster.c carries out effects; mail.c is the queue and the network; model.c the executor; model_pool.c the
+ * transactions and the pools; disk.c what survives a crash; invariants.c what must never happen; liar.c the validators
+ * that lie.
  */
 #pragma once
 
@@ -122,10 +123,13 @@ struct node {
     /* Executor and pool. */
     uint64_t execute_ms_max;
     uint32_t build_fail_ppm;
-    uint8_t *done; /* by transaction: committed */
-    uint32_t done_prefix;
+    uint8_t *done;        /* by transaction: committed */
+    uint8_t *gone;        /* by transaction: refused by the executor, or never in this pool */
+    uint32_t gone_prefix; /* transactions below are done or gone */
     uint64_t committed_txs;
+    uint64_t gone_txs; /* and not done */
     uint64_t pooled_from_ms;
+    uint64_t talk;     /* messages that are no heartbeats, and questions for blocks */
     struct liar *lies; /* liar.c; NULL: honest */
 };
 
@@ -144,11 +148,13 @@ struct cluster {
     struct mail *mail; /* binary heap */
     struct node nodes[NODES_MAX];
     struct link links[NODES_MAX][NODES_MAX]; /* from, to */
-    uint32_t tx_count;
+    uint32_t tx_count, pair_count;
     struct hash *txs;
-    struct map *blocks;   /* id -> struct stored */
-    struct map *tx_index; /* tx id -> index + 1 */
-    struct hash *final;   /* by height: the block everybody commits */
+    uint32_t *twins;        /* by transaction: 1 + the one with the same nonce; 0: none */
+    uint64_t *submitted_ms; /* by transaction */
+    struct map *blocks;     /* id -> struct stored */
+    struct map *tx_index;   /* tx id -> index + 1 */
+    struct hash *final;     /* by height: the block everybody commits */
     uint64_t steps, fingerprint;
     uint64_t evidence_count; /* told by honest validators */
     char violation[256];
@@ -206,14 +212,27 @@ void model_begin(struct cluster *self);
 /* The header of a block made of these transactions on this parent, with the state root that execution gives. */
 struct block_header model_header(struct cluster *self, uint32_t proposer, const struct consensus_build *build,
                                  const struct hash *tx_ids, uint32_t tx_count);
-/* Transactions that the validator's pool would put into a block; at most BLOCK_TXS_MAX. */
-uint32_t model_candidates(struct cluster *self, uint32_t node, const struct consensus_build *build, struct hash *out);
 void model_on_build(struct cluster *self, uint32_t node, const struct consensus_build *build);
 void model_on_check(struct cluster *self, uint32_t node, const struct consensus_check *check);
 void model_on_recheck(struct cluster *self, uint32_t node, const struct hash *parent_id);
-void model_on_commit(struct cluster *self, uint32_t node, const struct consensus_commit *commit);
-void model_roll_back(struct cluster *self, uint32_t node, uint64_t height);
-void model_tell_pool(struct cluster *self, uint32_t node);
+/* Is the transaction, or one of its nonce, executed on the chain that ends with this block (NULL: the genesis block),
+ * as the validator knows it? */
+bool model_is_spent(const struct cluster *self, uint32_t node, const struct stored *block, uint32_t tx);
+
+/* model_pool.c */
+/* The number of a transaction; TXS_MAX: nobody's. */
+uint32_t pool_number(const struct cluster *self, const struct hash *tx);
+uint32_t pool_waiting(const struct cluster *self, uint32_t node);
+/* Transactions that the validator's pool would put into a block, the executor's refusals left out; at most
+ * BLOCK_TXS_MAX. */
+uint32_t pool_candidates(struct cluster *self, uint32_t node, const struct consensus_build *build, struct hash *out);
+/* Of the transactions that wait longest, how many would be executed on this block? */
+uint32_t pool_recheck(struct cluster *self, uint32_t node, const struct stored *parent);
+void pool_on_commit(struct cluster *self, uint32_t node, const struct consensus_commit *commit);
+void pool_roll_back(struct cluster *self, uint32_t node, uint64_t height);
+/* All that was refused is there again: a validator reads its input anew. */
+void pool_refill(struct cluster *self, uint32_t node);
+void pool_tell(struct cluster *self, uint32_t node);
 
 /* disk.c */
 void disk_write(struct cluster *self, uint32_t node, const struct consensus_effect *effect);

@@ -78,7 +78,7 @@ void disk_crash(struct cluster *self, uint32_t index)
         disk_write(self, index, &node->effects.items[node->effect_next - 1]);
     node->writing = false;
     for (; node->height > node->disk.height; node->height--)
-        model_roll_back(self, index, node->height);
+        pool_roll_back(self, index, node->height);
     node->root_id = node->height ? node->committed[node->height - 1].block->id : self->genesis_id;
 }
 

@@ -164,7 +164,7 @@ static const struct stored *make_block(struct cluster *self, uint32_t index, uin
                                         (now_ms > parent_ms ? now_ms : parent_ms) + 1 + random_below(self, 50),
                                     .with_txs = random_below(self, 2) == 0};
     struct hash ids[BLOCK_TXS_MAX];
-    uint32_t count = model_candidates(self, index, &build, ids);
+    uint32_t count = pool_candidates(self, index, &build, ids);
     count = (uint32_t)random_below(self, count + 1);
     uint64_t trick = crooked ? random_below(self, 5) : 5;
     if (trick == 0 && self->tx_count > 0 && count < BLOCK_TXS_MAX)
@@ -445,6 +445,23 @@ static void lie_about_timeouts(struct cluster *self, uint32_t index)
     }
 }
 
+/* Nothing is wrong with any of them: they come too early. */
+static void time_out_always(struct cluster *self, uint32_t index)
+{
+    struct consensus_status status;
+    consensus_status(self->nodes[index].core, &status);
+    const struct liar *liar = self->nodes[index].lies;
+    const struct qc *best = NULL;
+    for (size_t i = 0; i < QCS_MAX && i < liar->qc_count; i++) {
+        if (!best || liar->qcs[i].view > best->view)
+            best = &liar->qcs[i];
+    }
+    if (!best)
+        return;
+    for (uint64_t ahead = 0; ahead <= CONSENSUS_VIEWS_AHEAD_MAX; ahead += 1 + random_below(self, 30))
+        say_timeout(self, index, status.view + ahead, best);
+}
+
 /* --- hooks -------------------------------------------------------------------------------------------------------- */
 
 bool liar_on_effect(struct cluster *self, uint32_t index, const struct consensus_effect *effect)
@@ -523,6 +540,8 @@ void liar_on_event(struct cluster *self, uint32_t index, const struct consensus_
         lie_about_certificates(self, index);
     if (lies(self, LIE_TIMEOUT, 30000))
         lie_about_timeouts(self, index);
+    if (lies(self, LIE_TIMEOUT_ALWAYS, 50000))
+        time_out_always(self, index);
     size_t said = liar->said_count < SAID_MAX ? liar->said_count : SAID_MAX;
     if (said && lies(self, LIE_REPLAY, 30000))
         mail_broadcast(self, index, liar->said[random_below(self, said)]);

@@ -14,5 +14,6 @@ enum lie {
     LIE_CERTIFICATE = 1 << 8,     /* sends malformed, oversized and forged certificates */
     LIE_REPLAY = 1 << 9,          /* says again what it said long ago */
     LIE_SYNC = 1 << 10,           /* answers for blocks with inventions */
-    LIE_ALL = (1 << 11) - 1,
+    LIE_TIMEOUT_ALWAYS = 1 << 11, /* good timeouts of its view and of views to come, without end */
+    LIE_ALL = (1 << 12) - 1,
 };

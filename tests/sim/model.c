@@ -1,6 +1,6 @@
-/* model.c - the fake parts: transactions that are nothing but an id, a pool that has all of them everywhere, and an
- * executor whose state root follows from its parent's and the block's transactions. A block is valid when its roots are
- * those, and when none of its transactions was executed before on its chain.
+/* model.c - the fake executor: its state root follows from its parent's and the block's transactions. A block is valid
+ * when its roots are those, and when none of its transactions, nor one of the same nonce, was executed before on its
+ * chain.
  */
 #include "common/base/merkle.h"
 #include "tests/sim/cluster_state.h"
@@ -108,29 +108,6 @@ struct block_header model_header(struct cluster *self, uint32_t proposer, const 
                                  .timestamp_ms = build->timestamp_ms};
 }
 
-static bool is_excluded(const struct cluster *self, const struct consensus_build *build, const struct hash *tx)
-{
-    for (size_t i = 0; i < build->excluded_count; i++) {
-        const struct stored *block = model_find(self, &build->excluded[i]);
-        for (uint32_t k = 0; block && k < block->header.tx_count; k++) {
-            if (hash_equal(&block->tx_ids[k], tx))
-                return true;
-        }
-    }
-    return false;
-}
-
-uint32_t model_candidates(struct cluster *self, uint32_t index, const struct consensus_build *build, struct hash *out)
-{
-    const struct node *node = &self->nodes[index];
-    uint32_t count = 0;
-    for (uint32_t i = node->done_prefix; build->with_txs && i < self->tx_count && count < BLOCK_TXS_MAX; i++) {
-        if (!node->done[i] && !is_excluded(self, build, &self->txs[i]))
-            out[count++] = self->txs[i];
-    }
-    return count;
-}
-
 static uint64_t execution_ms(struct cluster *self, uint32_t index)
 {
     return 1 + random_below(self, self->nodes[index].execute_ms_max + 1);
@@ -143,7 +120,7 @@ void model_on_build(struct cluster *self, uint32_t index, const struct consensus
     struct parcel *parcel = parcel_new(&event);
     if (!random_chance(self, self->nodes[index].build_fail_ppm)) {
         struct hash candidates[BLOCK_TXS_MAX];
-        uint32_t count = model_candidates(self, index, build, candidates);
+        uint32_t count = pool_candidates(self, index, build, candidates);
         parcel->event.type = CONSENSUS_BUILT;
         parcel->event.u.built.header = model_header(self, index, build, candidates, count);
         struct hash id = block_id(&parcel->event.u.built.header);
@@ -154,15 +131,16 @@ void model_on_build(struct cluster *self, uint32_t index, const struct consensus
     mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel);
 }
 
-static bool chain_has_tx(const struct cluster *self, uint32_t index, const struct stored *block, const struct hash *tx)
+bool model_is_spent(const struct cluster *self, uint32_t index, const struct stored *block, uint32_t tx)
 {
     const struct node *node = &self->nodes[index];
-    size_t number = (size_t)map_find(self->tx_index, tx);
-    if (number == 0 || node->done[number - 1])
-        return true; /* nobody's transaction, or executed before */
-    for (const struct stored *each = block->parent; each && each->header.height > node->height; each = each->parent) {
-        for (uint32_t k = 0; k < each->header.tx_count; k++) {
-            if (hash_equal(&each->tx_ids[k], tx))
+    uint32_t twin = self->twins[tx];
+    if (node->done[tx] || (twin > 0 && node->done[twin - 1]))
+        return true;
+    for (; block && block->header.height > node->height; block = block->parent) {
+        for (uint32_t k = 0; k < block->header.tx_count; k++) {
+            const struct hash *id = &block->tx_ids[k];
+            if (hash_equal(id, &self->txs[tx]) || (twin > 0 && hash_equal(id, &self->txs[twin - 1])))
                 return true;
         }
     }
@@ -175,10 +153,12 @@ static bool is_valid(const struct cluster *self, uint32_t index, const struct st
     if (!hash_equal(&block->model_root, &header->state_root) || !hash_equal(&header->tx_root, &header->receipt_root))
         return false;
     for (uint32_t i = 0; i < header->tx_count; i++) {
-        if (chain_has_tx(self, index, block, &block->tx_ids[i]))
+        uint32_t tx = pool_number(self, &block->tx_ids[i]);
+        if (tx == TXS_MAX || model_is_spent(self, index, block->parent, tx))
             return false;
         for (uint32_t k = 0; k < i; k++) {
-            if (hash_equal(&block->tx_ids[i], &block->tx_ids[k]))
+            uint32_t other = pool_number(self, &block->tx_ids[k]);
+            if (other == tx || self->twins[tx] == other + 1)
                 return false;
         }
     }
@@ -199,44 +179,6 @@ void model_on_recheck(struct cluster *self, uint32_t index, const struct hash *p
 {
     struct consensus_event event = {.type = CONSENSUS_RECHECKED};
     event.u.rechecked.parent_id = *parent_id;
-    event.u.rechecked.live_count = self->tx_count - (uint32_t)self->nodes[index].committed_txs;
+    event.u.rechecked.live_count = pool_recheck(self, index, model_find(self, parent_id));
     mail_self(self, MAIL_EXECUTED, index, execution_ms(self, index), parcel_new(&event));
-}
-
-void model_on_commit(struct cluster *self, uint32_t index, const struct consensus_commit *commit)
-{
-    struct node *node = &self->nodes[index];
-    for (uint32_t i = 0; i < commit->header.tx_count; i++) {
-        size_t number = (size_t)map_find(self->tx_index, &commit->tx_ids[i]);
-        if (number == 0 || node->done[number - 1]) {
-            violate(self, "a transaction committed twice", index, commit->header.height);
-            return;
-        }
-        node->done[number - 1] = 1;
-        node->committed_txs++;
-    }
-    while (node->done_prefix < self->tx_count && node->done[node->done_prefix])
-        node->done_prefix++;
-}
-
-void model_roll_back(struct cluster *self, uint32_t index, uint64_t height)
-{
-    struct node *node = &self->nodes[index];
-    const struct stored *block = node->committed[height - 1].block;
-    for (uint32_t i = 0; i < block->header.tx_count; i++) {
-        size_t number = (size_t)map_find(self->tx_index, &block->tx_ids[i]);
-        node->done[number - 1] = 0;
-        node->committed_txs--;
-    }
-    node->done_prefix = 0;
-}
-
-void model_tell_pool(struct cluster *self, uint32_t index)
-{
-    struct node *node = &self->nodes[index];
-    uint32_t waiting = self->tx_count - (uint32_t)node->committed_txs;
-    struct consensus_event event = {.type = CONSENSUS_POOL};
-    event.u.pool.tx_count = waiting;
-    event.u.pool.oldest_age_ms = waiting ? self->now_ms - node->pooled_from_ms : 0;
-    mail_self(self, MAIL_POOL, index, 0, parcel_new(&event));
 }

@@ -10,13 +10,22 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/liar.h"
 
-enum { ACTIONS = 200, ACTION_GAP_MS_MAX = 700, WALL_SKEW_MS_MAX = 4000, HEALED_SKEW_MS_MAX = 1000 };
+enum {
+    ACTIONS = 200,
+    ACTION_GAP_MS_MAX = 700,
+    WALL_SKEW_MS_MAX = 4000,
+    HEALED_SKEW_MS_MAX = 1000,
+    CALM_MS = 5000, /* for what is under way when everything is committed */
+    IDLE_MS = 10000
+};
 
 struct scenario {
     struct cluster *cluster;
     uint64_t random;
     uint32_t n;
     uint32_t faults_max; /* f */
+    bool quiet;          /* nothing happened when there was no work */
+    bool pairs;          /* transactions that share a nonce are among those submitted */
 };
 
 static uint64_t draw(struct scenario *self, uint64_t count)
@@ -34,7 +43,11 @@ static uint32_t any(struct scenario *self)
 
 static void submit(struct scenario *self)
 {
-    cluster_submit(self->cluster, 1 + (uint32_t)draw(self, 20));
+    uint32_t count = 1 + (uint32_t)draw(self, 20);
+    if (self->pairs && draw(self, 2) == 0)
+        cluster_submit_pairs(self->cluster, count);
+    else
+        cluster_submit(self->cluster, count);
 }
 
 static void crash(struct scenario *self)
@@ -201,6 +214,35 @@ static void heal(struct scenario *self)
     submit(self);
 }
 
+/* What must not grow while there is nothing to do: views, heights and messages but heartbeats. A liar makes others
+ * speak, so then only the timeouts of honest validators count. */
+static uint64_t activity(const struct scenario *self, bool liars)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < self->n; i++) {
+        const struct cluster *cluster = self->cluster;
+        if (!cluster_is_up(cluster, i) || cluster_is_liar(cluster, i))
+            continue;
+        sum += cluster_timeouts(cluster, i);
+        if (!liars)
+            sum += cluster_view(cluster, i) + cluster_height(cluster, i) + cluster_talk(cluster, i);
+    }
+    return sum;
+}
+
+/* Everything is committed: from now on there are heartbeats and nothing else. A liar can still end one view in which
+ * honest validators had timed out while there was work; in the next one nobody has. */
+static bool is_quiet(struct scenario *self)
+{
+    bool liars = false;
+    for (uint32_t i = 0; i < self->n; i++)
+        liars = liars || cluster_is_liar(self->cluster, i);
+    cluster_run(self->cluster, CALM_MS);
+    uint64_t before = activity(self, liars);
+    cluster_run(self->cluster, IDLE_MS);
+    return activity(self, liars) <= before + (liars ? self->n : 0);
+}
+
 static void report(struct scenario *self, struct scenario_result *out, const struct scenario_options *options)
 {
     const char *violation = cluster_violation(self->cluster);
@@ -208,6 +250,9 @@ static void report(struct scenario *self, struct scenario_result *out, const str
         snprintf(out->failure, sizeof out->failure, "%s", violation);
     else if (out->settle_ms == UINT64_MAX)
         snprintf(out->failure, sizeof out->failure, "no progress after healing: seed %llu, %u validators",
+                 (unsigned long long)options->seed, self->n);
+    else if (!self->quiet)
+        snprintf(out->failure, sizeof out->failure, "not quiet without work: seed %llu, %u validators",
                  (unsigned long long)options->seed, self->n);
     if (out->failure[0] != '\0')
         cluster_print(self->cluster);
@@ -231,12 +276,14 @@ void scenario_run(struct scenario_result *out, const struct scenario_options *op
     *out = (struct scenario_result){0};
     if (cluster_new(&self.cluster, &cluster_options) < 0)
         abort();
+    self.pairs = draw(&self, 2) == 0;
     submit(&self);
     faults(&self);
     out->settle_ms = UINT64_MAX;
     if (cluster_violation(self.cluster)[0] == '\0') {
         heal(&self);
         out->settle_ms = cluster_settle(self.cluster, SCENARIO_SETTLE_MS_MAX);
+        self.quiet = out->settle_ms != UINT64_MAX && is_quiet(&self);
     }
     report(&self, out, options);
     cluster_destroy(&self.cluster);

@@ -1,6 +1,7 @@
 /* scenario.h - one run from one seed, in two phases: faults of every kind, in which nothing unsafe may happen; then the
  * links are mended and a quorum of honest validators is up, the others may stay dead or go on lying, and everything
- * submitted must be committed within a bound of virtual time. */
+ * submitted must be committed within a bound of virtual time; then there is nothing to do, and all but heartbeats ends.
+ */
 #pragma once
 
 #include <stdbool.h>
