@@ -190,6 +190,14 @@ static void ask_elsewhere(struct consensus *self, uint64_t height_lowest)
     request(self);
 }
 
+/* A block that was committed, or has its certificate here: what comes with it is neither verified nor used. */
+static bool has_certificate(const struct consensus *self, const struct consensus_certified *certified,
+                            const struct hash *id)
+{
+    const struct block *block = blocktree_find(self->tree, id);
+    return block ? block->has_qc : certified->header.height <= blocktree_root(self->tree)->header.height;
+}
+
 void catchup_on_synced(struct consensus *self, const struct consensus_event *event)
 {
     if (event->sender != self->sync_peer || self->sync_attempts == 0)
@@ -200,11 +208,13 @@ void catchup_on_synced(struct consensus *self, const struct consensus_event *eve
     }
     self->lowest[event->sender] = event->u.synced.height_lowest;
     size_t taken = 0;
-    for (; taken < event->u.synced.count; taken++) {
+    for (; taken < event->u.synced.count && taken < CONSENSUS_SYNCED_MAX; taken++) {
         const struct consensus_certified *each = &event->u.synced.blocks[taken];
         struct hash id = block_id(&each->header);
         bool own_certificate = each->qc && each->qc->view == each->header.view && each->qc->view > 0 &&
                                each->qc->height == each->header.height && hash_equal(&each->qc->block_id, &id);
+        if (own_certificate && has_certificate(self, each, &id))
+            continue;
         if (!own_certificate || !certificate_qc_valid(self, each->qc)) {
             self->counters.dropped_bad++;
             break;

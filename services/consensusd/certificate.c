@@ -1,11 +1,16 @@
 /* certificate.c - certificates: judged, formed from votes and timeouts, and what they move.
  *
- * A signature that is in the tally was verified when it came and is not verified again inside a certificate; one that
- * was first seen inside a certificate goes into the tally.
+ * "Verified signatures are never verified twice": a signature that is in the tally was verified when it came and is not
+ * verified again inside a certificate; one that was first seen inside a certificate goes into the tally. Certificates
+ * of views that the tally has no room for, those of blocks that come by sync, are remembered by the hash of all their
+ * bytes, signatures included, and only after every signature was verified: so nothing else passes for one of them.
  */
 #include "services/consensusd/consensus_state.h"
 
 #include <assert.h>
+
+#include "common/base/bytes.h"
+#include "common/base/cert_codec.h"
 
 static bool signature_equal(const struct signature *a, const struct signature *b)
 {
@@ -26,26 +31,77 @@ static struct tally_view *window(struct consensus *self, uint64_t view)
     return tally_at(self->tally, view);
 }
 
+/* The tally's record of this validator's vote, or NULL; *same: it is for this block at this height. */
+static struct tally_vote *recall(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
+                                 bool *same)
+{
+    struct tally_view *slot = window(self, vote->view);
+    struct tally_vote *before = slot ? &slot->votes[validator] : NULL;
+    *same = before && before->known && before->height == vote->height && hash_equal(&before->block_id, &vote->block_id);
+    return before;
+}
+
+static bool vote_verify(struct consensus *self, uint32_t validator, const struct consensus_vote *vote)
+{
+    uint8_t message[CERT_VOTE_BYTES];
+    cert_vote_bytes(message, &self->genesis->chain_id, vote->view, vote->height, &vote->block_id);
+    return verify(self, validator, &vote->signature, span_of(message, sizeof message));
+}
+
+/* verified: it is part of a certificate that was verified before. */
+static bool take_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote, bool verified)
+{
+    bool same;
+    struct tally_vote *before = recall(self, validator, vote, &same);
+    if (same && signature_equal(&before->signature, &vote->signature))
+        return true;
+    if (!verified && !vote_verify(self, validator, vote))
+        return false;
+    if (before && !before->known)
+        *before = (struct tally_vote){
+            .known = true, .height = vote->height, .block_id = vote->block_id, .signature = vote->signature};
+    else if (before && !same)
+        evidence_of_vote(self, validator, vote, before);
+    return true;
+}
+
 bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t height,
                             const struct hash *block_id, const struct signature *signature)
 {
-    struct tally_view *slot = window(self, view);
-    struct tally_vote *vote = slot ? &slot->votes[validator] : NULL;
-    bool same = vote && vote->known && vote->height == height && hash_equal(&vote->block_id, block_id);
-    if (same && signature_equal(&vote->signature, signature))
-        return true;
-    uint8_t message[CERT_VOTE_BYTES];
-    cert_vote_bytes(message, &self->genesis->chain_id, view, height, block_id);
-    if (!verify(self, validator, signature, span_of(message, sizeof message)))
-        return false;
-    if (vote && !vote->known)
-        *vote = (struct tally_vote){.known = true, .height = height, .block_id = *block_id, .signature = *signature};
-    else if (vote && !same)
-        evidence_of_vote(
-            self, validator,
-            &(struct consensus_vote){.view = view, .height = height, .block_id = *block_id, .signature = *signature},
-            vote);
-    return true;
+    struct consensus_vote vote = {.view = view, .height = height, .block_id = *block_id, .signature = *signature};
+    return take_vote(self, validator, &vote, /* verified= */ false);
+}
+
+static struct consensus_vote vote_in(const struct qc *qc, uint32_t i)
+{
+    return (struct consensus_vote){
+        .view = qc->view, .height = qc->height, .block_id = qc->block_id, .signature = qc->signatures[i].signature};
+}
+
+/* Of all bytes of the certificate. */
+static struct hash fingerprint(const struct qc *qc)
+{
+    uint8_t bytes[CERT_CODEC_QC_BYTES_MAX];
+    struct bytes_writer writer = bytes_writer_of(bytes, sizeof bytes);
+    cert_codec_put_qc(&writer, qc);
+    assert(!writer.failed);
+    return hash_of(bytes_written(&writer));
+}
+
+static bool is_remembered(const struct consensus *self, const struct hash *id)
+{
+    for (size_t i = 0; i < CERTIFICATES_REMEMBERED; i++) {
+        if (hash_equal(&self->verified[i], id))
+            return true;
+    }
+    return false;
+}
+
+/* In the place of the oldest one. */
+static void remember(struct consensus *self, const struct hash *id)
+{
+    self->verified[self->verified_next] = *id;
+    self->verified_next = (self->verified_next + 1) % CERTIFICATES_REMEMBERED;
 }
 
 bool certificate_timeout_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t high_qc_view,
@@ -53,12 +109,16 @@ bool certificate_timeout_valid(struct consensus *self, uint32_t validator, uint6
 {
     struct tally_view *slot = window(self, view);
     struct tally_timeout *timeout = slot ? &slot->timeouts[validator] : NULL;
-    if (timeout && timeout->known && timeout->high_qc_view == high_qc_view &&
+    if (timeout && timeout->verified && timeout->high_qc_view == high_qc_view &&
         signature_equal(&timeout->signature, signature))
         return true;
     uint8_t message[CERT_TIMEOUT_BYTES];
     cert_timeout_bytes(message, &self->genesis->chain_id, view, high_qc_view);
-    return verify(self, validator, signature, span_of(message, sizeof message));
+    if (!verify(self, validator, signature, span_of(message, sizeof message)))
+        return false;
+    if (timeout && !timeout->known)
+        *timeout = (struct tally_timeout){.verified = true, .high_qc_view = high_qc_view, .signature = *signature};
+    return true;
 }
 
 /* Signers are distinct, sorted and known, and a quorum; each signature is over the certificate's own fields. */
@@ -70,11 +130,36 @@ bool certificate_qc_valid(struct consensus *self, const struct qc *qc)
         const struct block *root = blocktree_root(self->tree);
         return root->header.height != 0 || hash_equal(&qc->block_id, &root->id);
     }
+    struct hash id = fingerprint(qc);
+    bool verified = is_remembered(self, &id);
     for (uint32_t i = 0; i < qc->signature_count; i++) {
-        const struct cert_signature *each = &qc->signatures[i];
-        if (!certificate_vote_valid(self, each->validator, qc->view, qc->height, &qc->block_id, &each->signature))
+        struct consensus_vote vote = vote_in(qc, i);
+        if (!take_vote(self, qc->signatures[i].validator, &vote, verified))
             return false;
     }
+    if (!verified)
+        remember(self, &id);
+    return true;
+}
+
+bool consensus_certificate_valid(struct consensus *self, const struct qc *qc)
+{
+    if (qc_check_form(qc, self->genesis) != 0 || qc->view == 0)
+        return false;
+    struct hash id = fingerprint(qc);
+    if (is_remembered(self, &id))
+        return true;
+    for (uint32_t i = 0; i < qc->signature_count; i++) {
+        struct consensus_vote vote = vote_in(qc, i);
+        uint32_t validator = qc->signatures[i].validator;
+        bool same;
+        const struct tally_vote *before = recall(self, validator, &vote, &same);
+        if (same && signature_equal(&before->signature, &vote.signature))
+            continue;
+        if (!vote_verify(self, validator, &vote))
+            return false;
+    }
+    remember(self, &id);
     return true;
 }
 

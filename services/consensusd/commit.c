@@ -80,7 +80,7 @@ static void forget(struct consensus *self, const struct block *removed)
     for (const struct block *block = removed->next; block; block = block->next) {
         struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_FORGET);
         if (!effect)
-            return; /* the shell drops blocks at or below the committed height by itself */
+            return; /* there is room for all: see consensus.c */
         effect->u.forget = block->id;
     }
 }

@@ -13,6 +13,13 @@
 
 enum { EFFECTS_RESERVED = 8 }; /* for PERSIST, which must never be left out */
 
+/* Nor is a FORGET ever left out: the shell would keep the block, and ask for its execution, for ever. In one step a
+ * block is at most checked or persisted, and then committed or forgotten; blocks are those held before, those that came
+ * by sync, and one proposal of each validator. */
+static_assert(EFFECTS_MAX - EFFECTS_RESERVED >=
+                  2 * (CONSENSUS_BLOCKS_MAX + CONSENSUS_SYNCED_MAX + GENESIS_VALIDATORS_MAX) + 64,
+              "a step has room for what may happen to every block, and for its messages");
+
 struct consensus_effect *consensus_effect_add(struct consensus *self, enum consensus_effect_type type)
 {
     if (self->effect_count >= EFFECTS_MAX - EFFECTS_RESERVED)

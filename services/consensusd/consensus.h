@@ -28,6 +28,7 @@ struct consensus; /* opaque */
 enum {
     CONSENSUS_VIEWS_AHEAD_MAX = 100, /* messages for views further ahead are dropped */
     CONSENSUS_BLOCKS_MAX = 512,      /* uncommitted blocks held */
+    CONSENSUS_SYNCED_MAX = 256,      /* blocks taken of one SYNCED; what is behind them is asked for again */
     CONSENSUS_COMMITS_PER_STEP = 64,
     CONSENSUS_HEARTBEAT_MS = 500,
     CONSENSUS_SYNC_RETRY_MS = 200, /* doubles with each fruitless request */
@@ -271,6 +272,10 @@ void consensus_step(struct consensus *self, const struct consensus_event *event,
 uint64_t consensus_deadline_ms(const struct consensus *self);
 
 void consensus_status(const struct consensus *self, struct consensus_status *out);
+
+/* Between steps: is this the certificate of a quorum? What is verified here is remembered (the last 512), so that the
+ * step that brings it does not verify it again. The genesis block's implied one is not. */
+bool consensus_certificate_valid(struct consensus *self, const struct qc *qc);
 
 /* The certified chain for sync answers: uncommitted blocks with certificates on the way to the highest one that is
  * here, from height_first up. Writes at most capacity and returns how many. */

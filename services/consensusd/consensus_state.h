@@ -16,6 +16,7 @@ enum {
     EFFECTS_MAX = 2048,
     PROOF_HEADERS_MAX = 4096, /* of all commits of one step */
     NEVER_VIEW = 0,
+    CERTIFICATES_REMEMBERED = 512, /* more than the blocks of an answer to sync */
 };
 
 #define NEVER_MS UINT64_MAX
@@ -73,6 +74,10 @@ struct consensus {
     bool pool_live;        /* the executor would execute a waiting transaction on the highest certificate's block */
     uint64_t recheck_ms;   /* when to ask again; 0: at once */
     uint64_t heartbeat_ms; /* next */
+
+    /* certificate.c */
+    struct hash verified[CERTIFICATES_REMEMBERED]; /* fingerprints of certificates */
+    size_t verified_next;
 
     /* commit.c */
     struct block *commit_target; /* final, not yet handed out; NULL: none */

@@ -180,8 +180,10 @@ static void time_out(struct consensus *self, enum consensus_timeout_reason reaso
     assert(slot);
     struct tally_timeout *own = &slot->timeouts[self->self];
     slot->timeout_count += own->known ? 0 : 1;
-    *own = (struct tally_timeout){
-        .known = true, .high_qc_view = voting->high_qc.view, .signature = effect->u.timeout.signature};
+    *own = (struct tally_timeout){.known = true,
+                                  .verified = true,
+                                  .high_qc_view = voting->high_qc.view,
+                                  .signature = effect->u.timeout.signature};
     if (voting->high_qc.view >= slot->best_qc.view)
         slot->best_qc = voting->high_qc;
     certificate_form_tc(self, self->view);
@@ -214,7 +216,8 @@ void pacemaker_on_timeout(struct consensus *self, const struct consensus_event *
     /* A validator that times out again may know a higher certificate: its newest word counts. */
     slot->timeout_count += entry->known ? 0 : 1;
     if (!entry->known || qc_view >= entry->high_qc_view)
-        *entry = (struct tally_timeout){.known = true, .high_qc_view = qc_view, .signature = timeout->signature};
+        *entry = (struct tally_timeout){
+            .known = true, .verified = true, .high_qc_view = qc_view, .signature = timeout->signature};
     if (qc_view >= slot->best_qc.view)
         slot->best_qc = *timeout->high_qc;
     catchup_hint(self, event->sender);

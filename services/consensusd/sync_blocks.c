@@ -195,7 +195,7 @@ void sync_blocks_on_response(struct consensusd *self, struct peer *peer, const s
     peer->sync_waiting = false;
     if (peer == self->asked)
         sync_pace_answered(&self->pace);
-    size_t good = sync_check_good(self->genesis, response);
+    size_t good = sync_check_good(self->core, response);
     if (good < response->block_count)
         consensusd_bad_frame(self, "sync", consensusd_validator_name(self, peer->index), ERR_UNAUTHENTICATED);
     take_response(self, peer->index, response, good);

@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 
-#include "common/base/genesis.h"
+#include "services/consensusd/consensus.h"
 #include "services/consensusd/consensus_codec.h"
 
 /* How many of the answer's first blocks are what they should be: the bodies are those of the header's tx_root, and the
  * certificate is the block's own and verifies. */
-size_t sync_check_good(const struct genesis *genesis, const struct consensus_codec_sync *response);
+size_t sync_check_good(struct consensus *core, const struct consensus_codec_sync *response);

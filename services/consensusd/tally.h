@@ -22,7 +22,8 @@ struct tally_vote {
 };
 
 struct tally_timeout {
-    bool known;
+    bool known;    /* it came with its highest certificate, and counts */
+    bool verified; /* its signature was verified; alone: it was seen inside a certificate */
     uint64_t high_qc_view;
     struct signature signature;
 };

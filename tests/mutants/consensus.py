@@ -249,6 +249,36 @@ MUTANTS = [
     # Blocks that are fetched.
     mutant("sync-certificate-not-verified", "a fetched block's certificate is verified by the core as well", CORE,
            (CATCHUP, "if (!own_certificate || !certificate_qc_valid(self, each->qc)) {", "if (!own_certificate) {")),
+    mutant("sync-certificate-remembered-unverified", "a certificate is remembered after all its signatures were verified",
+           ("consensusd_verified_once", "consensusd_sync_check"),
+           (CERTIFICATE, """        if (!vote_verify(self, validator, &vote))
+            return false;
+    }
+    remember(self, &id);
+    return true;""", """        if (!vote_verify(self, validator, &vote)) {
+            remember(self, &id);
+            return false;
+        }
+    }
+    remember(self, &id);
+    return true;""")),
+    mutant("sync-certificate-verified-nowhere", "a fetched block's certificate is verified", "consensusd_verified_once",
+           (CERTIFICATE, """        if (!vote_verify(self, validator, &vote))
+            return false;
+    }
+    remember""", """        (void)vote_verify(self, validator, &vote);
+    }
+    remember""")),
+    mutant("fingerprint-without-signatures", "what is remembered of a certificate is all its bytes",
+           ("consensusd_verified_once", "consensusd_sync_check"),
+           (CERTIFICATE, "return hash_of(bytes_written(&writer));", "return hash_of(span_of(bytes, 48));")),
+    mutant("unverified-certificate-of-a-known-block-used", "what comes with a block that has its certificate is not used",
+           "consensusd_verified_once",
+           (CATCHUP, """        if (own_certificate && has_certificate(self, each, &id))
+            continue;
+        if (!own_certificate || !certificate_qc_valid(self, each->qc)) {""",
+            """        bool known = own_certificate && has_certificate(self, each, &id);
+        if (!own_certificate || !(known || certificate_qc_valid(self, each->qc))) {""")),
     mutant("sync-certificate-of-another-block", "a fetched block's certificate is its own", CORE,
            (CATCHUP, " &&\n                               each->qc->height == each->header.height && hash_equal(&each->qc->block_id, &id);",
             " && !hash_is_zero(&id);")),

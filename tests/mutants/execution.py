@@ -54,7 +54,7 @@ MUTANTS = [
     mutant("sync-without-proof", "a fetched block has its own certificate, verified, before its bodies are kept",
            "consensusd_sync_check",
            (SYNC_CHECK, """block->qc.signature_count > 0 &&
-           qc_verify(&block->qc, genesis) == 0;""", "block->qc.signature_count > 0;")),
+           consensus_certificate_valid(core, &block->qc);""", "block->qc.signature_count > 0;")),
     mutant("sync-with-another-certificate", "a fetched block's certificate is its own", "consensusd_sync_check",
            (SYNC_CHECK, "return hash_equal(&block->qc.block_id, &id) && block->qc.view", "return block->qc.view")),
     mutant("fetched-body-not-asked-for", "a body that another validator sends is taken only under its own hash, and only "

@@ -113,6 +113,37 @@ static void the_lost_branch_is_forgotten(void **state)
     assert_memory_equal(&rig_effect(&rig, CONSENSUS_FORGET, 0)->u.forget, &lost.id, HASH_BYTES);
 }
 
+/* A FORGET that got lost would leave bodies in the cache and a question to the executor for ever. */
+static void however_many_are_lost_at_once_each_is_forgotten(void **state)
+{
+    (void)state;
+    enum { LOST = CONSENSUS_BLOCKS_MAX - 3 };
+    struct qc genesis = rig_genesis_qc(&rig);
+    uint64_t view = 1;
+    for (size_t lost = 0; lost < LOST; view++) {
+        struct tc tc = rig_tc(&rig, view - 1, rig_others(&rig), &genesis);
+        struct rig_block block = rig_block(&rig, &rig.root, &genesis, view, 1);
+        if (rig_leader(&rig, view) == rig.self)
+            continue;
+        rig_propose(&rig, &block, &genesis, view > 1 ? &tc : NULL);
+        lost++;
+    }
+    while (rig_leader(&rig, view) == rig.self || rig_leader(&rig, view + 1) == rig.self)
+        view++;
+    struct tc tc = rig_tc(&rig, view - 1, rig_others(&rig), &genesis);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, view, 1);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, view + 1, 0);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_accept(&rig, &first, &genesis, &tc);
+    rig_accept(&rig, &second, &first_qc, NULL);
+    assert_int_equal(rig_status(&rig).blocks_held, LOST + 3);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_FORGET), LOST);
+    assert_int_equal(rig_status(&rig).blocks_held, 2);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -122,6 +153,7 @@ int main(void)
         STORY(views_that_are_not_consecutive_make_nothing_final),
         STORY(a_final_block_waits_until_it_was_executed),
         STORY(the_lost_branch_is_forgotten),
+        STORY(however_many_are_lost_at_once_each_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
