@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 import vectors_blocks
+import vectors_ceremony
 import vectors_checks
 import vectors_equivocation
 import vectors_events
@@ -22,7 +23,8 @@ import vectors_proofs
 import vectors_schedule
 import vectors_trees
 
-MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs, vectors_schedule, vectors_equivocation]
+MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs, vectors_schedule, vectors_equivocation,
+           vectors_ceremony]
 
 
 def files() -> dict[str, dict[str, Any]]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import generate  # puts tests/lib on the path
 import pytest
-from cybermesh_ref import block, certificates, checks, equivocation, events, genesis, merkle, proofs, schedule, statetree
+from cybermesh_ref import block, certificates, checks, equivocation, events, genesis, genesis_certificate, merkle, proofs
+from cybermesh_ref import schedule, statetree
 from cybermesh_ref.control import CommitEvent
 from cybermesh_ref.hashing import sha256, sign, verify
 
@@ -339,3 +340,33 @@ def test_equivocation_is_proof_or_not(case: dict[str, Any]) -> None:
     if case["expect"] == "OK":
         assert (proof.tx_id.hex(), proof.state_key) == (case["tx_id"], case["state_key"])
         assert (proof.record(1).hex(), proof.receipt(1).hex()) == (case["record"], case["receipt"])
+
+
+def ceremony_terms(name: str) -> genesis_certificate.Terms:
+    content = load(name)
+    terms = genesis_certificate.Terms.of(network(name))
+    assert (terms.config_hash.hex(), terms.peer_hash.hex()) == (content["config_hash"], content["peer_hash"])
+    return terms
+
+
+@cases("genesis_readies.json")
+def test_genesis_ready(case: dict[str, Any]) -> None:
+    terms = ceremony_terms("genesis_readies.json")
+    message = genesis_certificate.ready_bytes(terms, raw(case["nonce"]), int(case["time_ms"], 16))
+    assert message == raw(case["message"])
+    assert sign(raw(case["seed"]), message).hex() == case["expect"]
+
+
+@cases("genesis_certificates.json")
+def test_genesis_certificate(case: dict[str, Any]) -> None:
+    data = raw(case["certificate"])
+    if case["canonical"]:
+        certificate = genesis_certificate.GenesisCertificate.decode(data)
+        assert (certificate.encode(), certificate.signing_bytes()) == (data, raw(case["signing_bytes"]))
+        assert (certificate.signers, certificate.aggregator) == (case["signers"], case["aggregator"])
+    try:
+        genesis_certificate.verify(network("genesis_certificates.json"), data)
+        got = "OK"
+    except genesis_certificate.Refused as error:
+        got = error.args[0]
+    assert got == case["expect"]

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "tests/unit/base/vectors.h"
 
 enum { VALIDATORS = 5, ALL = 0x1f, FOUR = 0x1e };
 
@@ -231,6 +232,92 @@ static void unknown_fields_and_wrong_sizes_are_malformed(void **state)
     assert_int_equal(genesis_certificate_decode(&decoded, span_of(large, most + 2)), ERR_MALFORMED);
 }
 
+/* --- vectors ------------------------------------------------------------------------------------------------------ */
+
+/* The file's network: its terms are those of the vectors. */
+static struct genesis network_of(const json_t *root, struct genesis_terms *terms)
+{
+    struct genesis genesis = vectors_genesis(root);
+    genesis_terms_of(terms, &genesis);
+    struct hash config_hash = vectors_hash(root, "config_hash"), peer_hash = vectors_hash(root, "peer_hash");
+    assert_memory_equal(&terms->chain_id, &genesis.chain_id, HASH_BYTES);
+    assert_memory_equal(&terms->config_hash, &config_hash, HASH_BYTES);
+    assert_memory_equal(&terms->peer_hash, &peer_hash, HASH_BYTES);
+    return genesis;
+}
+
+static void attestations_are_those_of_the_vectors(void **state)
+{
+    (void)state;
+    json_t *root = vectors_load("genesis_readies.json");
+    struct genesis_terms terms;
+    struct genesis genesis = network_of(root, &terms);
+    size_t index;
+    const json_t *test_case;
+    VECTORS_EACH(root, index, test_case)
+    {
+        struct blob seed = vectors_bytes(test_case, "seed"), nonce = vectors_bytes(test_case, "nonce");
+        assert_int_equal(seed.size, SIGN_SEED_BYTES);
+        assert_int_equal(nonce.size, GENESIS_CERTIFICATE_NONCE_BYTES);
+        struct sign_key key;
+        sign_key_from_seed(&key, seed.data);
+        struct genesis_ready ready = {.terms = terms, .time_ms = vectors_u64(test_case, "time_ms")};
+        memcpy(ready.nonce, nonce.data, sizeof ready.nonce);
+        genesis_ready_sign(&ready, &key);
+        struct signature expected = vectors_signature(test_case, "expect");
+        assert_memory_equal(&ready.signature, &expected, SIGN_BYTES);
+        assert_true(genesis_ready_is_signed(&ready, &genesis.validators[index].sign_key));
+        blob_free(&seed);
+        blob_free(&nonce);
+    }
+    json_decref(root);
+}
+
+static const char *verdict_text(int rc)
+{
+    switch (rc) {
+    case 0:
+        return "OK";
+    case ERR_CONFLICT:
+        return "CONFLICT";
+    case ERR_MALFORMED:
+        return "MALFORMED";
+    case ERR_UNAUTHENTICATED:
+        return "UNAUTHENTICATED";
+    default:
+        return "something else";
+    }
+}
+
+static void certificates_are_those_of_the_vectors(void **state)
+{
+    (void)state;
+    json_t *root = vectors_load("genesis_certificates.json");
+    struct genesis_terms terms;
+    struct genesis genesis = network_of(root, &terms);
+    size_t index;
+    const json_t *test_case;
+    VECTORS_EACH(root, index, test_case)
+    {
+        const char *name = vectors_text(test_case, "name");
+        struct blob bytes = vectors_bytes(test_case, "certificate");
+        static struct genesis_certificate certificate;
+        int rc = genesis_certificate_decode(&certificate, blob_span(&bytes));
+        if (vectors_bool(test_case, "canonical")) {
+            assert_int_equal(rc, 0);
+            uint8_t again[GENESIS_CERTIFICATE_BYTES_MAX];
+            size_t size = genesis_certificate_encode(again, &certificate);
+            vectors_assert_equal(name, span_of(again, size), blob_span(&bytes));
+        }
+        if (rc == 0)
+            rc = genesis_certificate_check(&certificate, &genesis);
+        if (strcmp(verdict_text(rc), vectors_text(test_case, "expect")) != 0)
+            fail_msg("%s: %s", name, verdict_text(rc));
+        blob_free(&bytes);
+    }
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +334,8 @@ int main(void)
         cmocka_unit_test(an_attestation_too_many_is_malformed),
         cmocka_unit_test(a_certificate_cut_short_is_malformed_and_changes_nothing),
         cmocka_unit_test(unknown_fields_and_wrong_sizes_are_malformed),
+        cmocka_unit_test(attestations_are_those_of_the_vectors),
+        cmocka_unit_test(certificates_are_those_of_the_vectors),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
