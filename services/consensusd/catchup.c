@@ -101,10 +101,18 @@ static void request(struct consensus *self)
     if (!effect)
         return;
     self->sync_height = catchup_height(self);
+    self->sync_held = false;
     effect->u.sync.peer = self->sync_peer;
     effect->u.sync.height_first = self->sync_height;
     self->sync_retry_ms = self->now_ms + retry_ms(self->sync_attempts);
     self->sync_attempts++;
+}
+
+/* The executor sets the pace: so many blocks wait for it, at most, when more are asked for. They are work for the time
+ * that the answer takes. */
+static bool has_room(const struct consensus *self)
+{
+    return blocktree_count(self->tree) < CONSENSUS_BLOCKS_MAX / 2;
 }
 
 void catchup_tick(struct consensus *self)
@@ -113,11 +121,16 @@ void catchup_tick(struct consensus *self)
         self->behind_since_ms = NEVER_MS;
         self->sync_attempts = 0;
         self->sync_height = 0;
+        self->sync_held = false;
         return;
     }
     if (self->behind_since_ms == NEVER_MS) {
         self->behind_since_ms = self->now_ms;
         self->sync_retry_ms = self->now_ms + patience_ms(self);
+        return;
+    }
+    if (self->sync_held && has_room(self)) {
+        request(self);
         return;
     }
     if (self->now_ms < self->sync_retry_ms)
@@ -229,11 +242,13 @@ void catchup_on_synced(struct consensus *self, const struct consensus_event *eve
         return;
     self->sync_height = event->u.synced.blocks[taken - 1].header.height + 1;
     self->sync_attempts = attempts_after_answer(self);
-    /* The executor sets the pace: with half of the room taken, wait for commits. */
-    if (blocktree_count(self->tree) < CONSENSUS_BLOCKS_MAX / 2 && self->sync_height <= self->voting.high_qc.height)
+    bool more = self->sync_height <= self->voting.high_qc.height;
+    if (more && has_room(self)) {
         request(self);
-    else
+    } else {
+        self->sync_held = more;
         self->sync_retry_ms = self->now_ms + UNEXECUTED_PATIENCE_MS;
+    }
     if (self->sync_attempts == 0)
         self->sync_attempts = 1;
 }

@@ -89,6 +89,7 @@ struct consensus {
     uint32_t sync_attempts;
     uint32_t sync_peer;
     uint64_t sync_height;                    /* first height to ask for; 0: above the root */
+    bool sync_held;                          /* there is more to ask for, and no room for it */
     uint64_t lowest[GENESIS_VALIDATORS_MAX]; /* heights that each validator says it has, from here up; 0: not told */
     struct held_proposal held[GENESIS_VALIDATORS_MAX];
 

@@ -267,6 +267,41 @@ static void a_store_that_was_brought_back_is_used(void **state)
     assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
 }
 
+/* Half of the room is taken: the next range is asked for in the step in which a commit makes room, not after a while.
+ */
+static void what_comes_next_is_asked_for_as_soon_as_there_is_room(void **state)
+{
+    (void)state;
+    enum { LONG = CONSENSUS_BLOCKS_MAX / 2 + 20, ANSWER = CONSENSUS_BLOCKS_MAX / 2 };
+    static struct rig_block blocks[LONG];
+    static struct qc qcs[LONG];
+    static struct consensus_certified list[ANSWER];
+    struct qc justify = rig_genesis_qc(&rig);
+    for (uint32_t i = 0; i < LONG; i++) {
+        blocks[i] = rig_block(&rig, i ? &blocks[i - 1] : &rig.root, &justify, i + 1, 1);
+        qcs[i] = justify = rig_qc(&rig, &blocks[i], rig_others(&rig));
+        if (i < ANSWER)
+            list[i] =
+                (struct consensus_certified){.header = blocks[i].header, .tx_ids = blocks[i].tx_ids, .qc = &qcs[i]};
+    }
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qcs[LONG - 1], NULL);
+    while (!asked())
+        rig_tick(&rig, 10);
+    uint32_t peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = list, .count = ANSWER}});
+    assert_int_equal(rig_status(&rig).blocks_held, ANSWER + 1);
+    assert_int_equal(asked(), 0);
+    rig_checked(&rig, &blocks[0], true); /* committed: one fewer, which is half of the room still */
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+    assert_int_equal(asked(), 0);
+    rig_checked(&rig, &blocks[1], true);
+    assert_int_equal(asked(), 1u << peer);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, ANSWER + 1);
+    rig_checked(&rig, &blocks[2], true); /* once */
+    assert_int_equal(asked(), 0);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -282,6 +317,7 @@ int main(void)
         STORY(answers_of_others_and_unasked_ones_are_ignored),
         STORY(the_next_part_is_asked_for_where_the_last_ended),
         STORY(slow_answers_are_waited_for),
+        STORY(what_comes_next_is_asked_for_as_soon_as_there_is_room),
         STORY(who_has_pruned_the_block_is_left_and_another_is_asked_at_once),
         STORY(nobody_is_pressed_for_what_all_have_pruned),
         STORY(a_store_that_was_brought_back_is_used),
