@@ -6,7 +6,8 @@
  * was published and is good.
  * - Nothing lost: an offset is committed only when every record before it is in a persisted block of this very
  *   validator, or its dead letter is with the broker.
- * - A consensusd says one vote and one proposal per view over all of its lives, and its lock does not go back.
+ * - A consensusd says one vote and one proposal per view over all of its lives, and its lock does not go back. A vote,
+ * a proposal and a timeout are on disk before they leave.
  * - Commit notices come in height order without a gap; after a restart some may come again.
  * - A process ends by itself only when its disk has failed. What it shows of its queues is within their bounds.
  * - In the end the verdicts agree: what is committed is a dead letter nowhere, what is not is one everywhere, for the
@@ -19,6 +20,8 @@
 #include "common/base/err.h"
 #include "common/base/reason.h"
 #include "common/base/tx.h"
+#include "common/base/voting.h"
+#include "common/edge/voting_store.h"
 #include "proto/outcome.pb-c.h"
 #include "services/consensusd/consensus_codec.h"
 #include "tests/sim/whole/world.h"
@@ -269,6 +272,26 @@ static void once_per_view(struct hash *known, uint32_t validator, const char *wh
     known[view] = *id;
 }
 
+/* The voting state is on disk before the message that depends on it leaves. */
+static void must_be_on_disk(uint32_t validator, uint64_t view, const struct hash *voted, uint64_t high_qc_view)
+{
+    struct voting_record record;
+    const struct process *process = &world.validators[validator].stages[STAGE_CONSENSUSD];
+    if (voting_record_decode(&record, disk_value(process->disks, VOTING_STORE_META, VOTING_STORE_KEY)) != 0) {
+        violate("v%" PRIu32 " speaks without a voting state", validator);
+        return;
+    }
+    const struct consensus_voting *synced = &record.voting;
+    bool stored = record.has_voting && synced->last_voted_view >= view;
+    if (voted)
+        stored = stored && synced->has_vote && synced->vote_view == view && hash_equal(&synced->vote_block_id, voted);
+    else
+        stored = stored && synced->has_timeout && synced->timeout_view == view && synced->high_qc.view >= high_qc_view;
+    if (!stored)
+        violate("a %s of v%" PRIu32 " for view %" PRIu64 " left before it was on disk", voted ? "vote" : "timeout",
+                validator, view);
+}
+
 void judge_frame(uint32_t validator, struct span payload)
 {
     static struct consensus_codec_frame frame; /* large */
@@ -278,15 +301,18 @@ void judge_frame(uint32_t validator, struct span payload)
     const struct consensus_event *event = &frame.event;
     if (event->type == CONSENSUS_VOTE) {
         once_per_view(conduct->votes, validator, "votes", event->u.vote.view, &event->u.vote.block_id);
+        must_be_on_disk(validator, event->u.vote.view, &event->u.vote.block_id, 0);
     } else if (event->type == CONSENSUS_PROPOSAL) {
         struct hash id = block_id(&event->u.proposal.header);
         once_per_view(conduct->proposals, validator, "proposals", event->u.proposal.header.view, &id);
         once_per_view(conduct->votes, validator, "votes", event->u.proposal.header.view, &id);
+        must_be_on_disk(validator, event->u.proposal.header.view, &id, 0);
     } else if (event->type == CONSENSUS_TIMEOUT) {
         uint64_t view = event->u.timeout.high_qc->view;
         if (view < conduct->high_qc_view_max)
             violate("the lock of v%" PRIu32 " goes back to %" PRIu64, validator, view);
         conduct->high_qc_view_max = view;
+        must_be_on_disk(validator, event->u.timeout.view, NULL, view);
     }
     consensus_codec_deinit(&frame);
 }

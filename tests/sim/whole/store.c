@@ -169,6 +169,26 @@ static bool is_at(const struct table *table, size_t index, struct span key)
            compare(span_of(table->entries[index].key, table->entries[index].key_size), key) == 0;
 }
 
+static const struct table *table_find(const struct disk *disk, const char *name)
+{
+    for (size_t i = 0; i < disk->table_count; i++) {
+        if (strcmp(disk->tables[i].name, name) == 0)
+            return &disk->tables[i];
+    }
+    return NULL;
+}
+
+struct span disk_value(const struct disk *disks, const char *table, const char *key)
+{
+    for (const struct disk *each = disks; each; each = each->next) {
+        const struct table *found = table_find(each, table);
+        size_t index = found ? lower_bound(found, span_text(key)) : 0;
+        if (found && is_at(found, index, span_text(key)))
+            return span_of(found->entries[index].value, found->entries[index].value_size);
+    }
+    return (struct span){0};
+}
+
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static void put(struct table *table, struct span key, struct span value)

@@ -6,7 +6,7 @@
 #include "tests/sim/whole/events.h"
 #include "tests/sim/whole/world.h"
 
-enum { ACTIONS = 70, STEP_MS = 10 };
+enum { ACTIONS = 70, STEP_MS = 10, RESTART_PPM = 100000 };
 
 static uint32_t any(void)
 {
@@ -47,6 +47,15 @@ static void odd_events(void)
     }
 }
 
+/* So many that a block has both of many pairs. */
+static void rival_events(void)
+{
+    for (int i = 0; i < 8; i++) {
+        events_nonce_pair();
+        events_id_pair();
+    }
+}
+
 /* --- faults of processes ------------------------------------------------------------------------------------------ */
 
 static void kill_one(void)
@@ -82,9 +91,32 @@ static void stop_and_start(void)
     process_start(process);
 }
 
+static bool switched_off[VALIDATORS_MAX]; /* nobody starts its processes again */
+
 static void kill_validator(void)
 {
-    for_all(any(), process_kill);
+    uint32_t one = any();
+    for_all(one, process_kill);
+    switched_off[one] = true;
+}
+
+/* What is down comes back after a while, as a supervisor has it. */
+static void supervise(void)
+{
+    for (uint32_t i = 0; i < world.n; i++) {
+        for (int stage = 0; stage < STAGE_COUNT && !switched_off[i]; stage++) {
+            if (world_chance(RESTART_PPM))
+                process_start(&world.validators[i].stages[stage]);
+        }
+    }
+}
+
+static void start_all(void)
+{
+    for (uint32_t i = 0; i < world.n; i++) {
+        switched_off[i] = false;
+        for_all(i, process_start);
+    }
 }
 
 /* Of all at once the disks tell what happened. */
@@ -100,19 +132,14 @@ static void power_failure(void)
             disk_lag(world.validators[i].stages[stage].disks);
     }
     world_run(world_below(200) * WORLD_MS);
-    for (uint32_t i = 0; i < world.n; i++)
-        for_all(i, process_start);
+    start_all();
 }
 
 static void start_validator(void)
 {
-    for_all(any(), process_start);
-}
-
-static void start_all(void)
-{
-    for (uint32_t i = 0; i < world.n; i++)
-        for_all(i, process_start);
+    uint32_t one = any();
+    switched_off[one] = false;
+    for_all(one, process_start);
 }
 
 /* --- faults around them ------------------------------------------------------------------------------------------- */
@@ -155,16 +182,24 @@ static void change_network(void)
     world.duplicate_ppm = (uint32_t)world_below(3) * 50000;
 }
 
+/* Only these have stores. */
+static struct process *any_with_store(void)
+{
+    static const enum stage stages[] = {STAGE_EXECUTORD, STAGE_CONSENSUSD};
+    struct validator *validator = &world.validators[any()];
+    return &validator->stages[stages[world_below(ARRAY_COUNT(stages))]];
+}
+
 static void slow_disk(void)
 {
     static const uint64_t speeds_ms[] = {0, 1, 20, 200, 1500};
-    any_process()->write_us_max = speeds_ms[world_below(ARRAY_COUNT(speeds_ms))] * WORLD_MS;
+    any_with_store()->write_us_max = speeds_ms[world_below(ARRAY_COUNT(speeds_ms))] * WORLD_MS;
 }
 
 static void full_disk(void)
 {
-    static const uint32_t rates_ppm[] = {0, 0, 20000, 300000};
-    any_process()->write_fail_ppm = rates_ppm[world_below(ARRAY_COUNT(rates_ppm))];
+    static const uint32_t rates_ppm[] = {0, 30000, 300000};
+    any_with_store()->write_fail_ppm = rates_ppm[world_below(ARRAY_COUNT(rates_ppm))];
 }
 
 static void bad_base(void)
@@ -194,10 +229,10 @@ typedef void action_fn(void);
 
 /* The first ones happen in every run: there is work, and what broke comes back. */
 static action_fn *const actions[] = {
-    some_events,    some_events,    odd_events, start_validator, start_all,      mend,           kill_one,
-    kill_and_start, kill_and_start, stop_one,   stop_and_start,  kill_at_a_step, kill_at_a_step, kill_validator,
-    power_failure,  cut_link,       partition,  clog_links,      change_network, slow_disk,      full_disk,
-    bad_base,       bad_broker,     rebalance,  jump_clock,      many_events,
+    some_events,    some_events,   odd_events,     start_validator, start_all,      mend,           kill_one,
+    kill_and_start, rival_events,  kill_and_start, stop_one,        stop_and_start, kill_at_a_step, kill_at_a_step,
+    kill_validator, power_failure, cut_link,       partition,       clog_links,     change_network, slow_disk,
+    full_disk,      bad_base,      bad_broker,     rebalance,       jump_clock,     many_events,
 };
 enum { ACTION_COUNT = ARRAY_COUNT(actions), ALWAYS = (1 << 6) - 1 };
 
@@ -216,6 +251,7 @@ static void faults(void)
         uint64_t action = world_below(ACTION_COUNT);
         if ((enabled >> action) & 1)
             actions[action]();
+        supervise();
         world_run((1 + world_below(gap_ms_max)) * WORLD_MS);
     }
 }

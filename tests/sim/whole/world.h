@@ -160,6 +160,8 @@ void stages_producer_key(struct sign_key *out, uint32_t producer);
 /* --- edge files: what a life leaves behind ------------------------------------------------------------------------ */
 
 void disk_free(struct disk **disks);
+/* A value of a byte table; empty when there is none. */
+struct span disk_value(const struct disk *disks, const char *table, const char *key);
 /* A power failure: what was written without a sync may be older. */
 void disk_lag(struct disk *disks);
 void broker_begin(void);
