@@ -19,12 +19,13 @@ import vectors_ceremony
 import vectors_checks
 import vectors_equivocation
 import vectors_events
+import vectors_peers
 import vectors_proofs
 import vectors_schedule
 import vectors_trees
 
 MODULES = [vectors_events, vectors_checks, vectors_blocks, vectors_trees, vectors_proofs, vectors_schedule, vectors_equivocation,
-           vectors_ceremony]
+           vectors_ceremony, vectors_peers]
 
 
 def files() -> dict[str, dict[str, Any]]:

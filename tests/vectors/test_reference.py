@@ -9,8 +9,8 @@ from typing import Any
 
 import generate  # puts tests/lib on the path
 import pytest
-from cybermesh_ref import block, certificates, checks, equivocation, events, genesis, genesis_certificate, merkle, proofs
-from cybermesh_ref import schedule, statetree
+from cybermesh_ref import block, certificates, checks, equivocation, events, genesis, genesis_certificate, merkle
+from cybermesh_ref import peer_record, proofs, schedule, statetree
 from cybermesh_ref.control import CommitEvent
 from cybermesh_ref.hashing import sha256, sign, verify
 
@@ -370,3 +370,20 @@ def test_genesis_certificate(case: dict[str, Any]) -> None:
     except genesis_certificate.Refused as error:
         got = error.args[0]
     assert got == case["expect"]
+
+
+@cases("peer_endpoints.json")
+def test_peer_endpoint(case: dict[str, Any]) -> None:
+    assert peer_record.endpoint_is_good(case["endpoint"].encode()) == (case["expect"] == "OK")
+
+
+@cases("peer_records.json")
+def test_peer_record_is_the_validators_or_not(case: dict[str, Any]) -> None:
+    network = genesis.Genesis.from_value(load("peer_records.json")["genesis"])
+    try:
+        record = peer_record.PeerRecord.decode(raw(case["record"]))
+    except ValueError:
+        assert case["expect"] == "MALFORMED"
+        return
+    assert record.encode() == raw(case["record"])
+    assert (record.why_bad(network) or "OK") == case["expect"]

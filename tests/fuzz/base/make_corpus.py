@@ -110,6 +110,11 @@ def stateproof() -> list[bytes]:
     return [state_proof(case) for case in cases("state_siblings.json")[::2]]
 
 
+def peer_record() -> list[bytes]:
+    endpoints = [case["endpoint"].encode() for case in cases("peer_endpoints.json")[::4]]
+    return [raw(case["record"]) for case in cases("peer_records.json")] + endpoints
+
+
 def text() -> list[bytes]:
     samples = ["plain", "na\u00efve \u65e5\u672c \U0001f600", "\u00a0\u07ff\u0800\ud7ff\ue000\U00010000\U0010ffff"]
     return [sample.encode() for sample in samples] + [b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"a\x85"]
@@ -122,6 +127,7 @@ def main() -> None:
     write("equivocation", equivocation())
     write("merkle", merkle())
     write("stateproof", stateproof())
+    write("peer_record", peer_record())
     write("text", text())
     write("hex", [b"", b"00ff", b"0", b"00FF", b"0123456789abcdef"])
     write("bytes", [bytes([6, 0, 1, 2, 3, 4, 6]) + bytes(range(64)), b"\1\5\0\0\0\3abc"])
