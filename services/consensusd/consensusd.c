@@ -298,6 +298,7 @@ static void beat(void *context)
     struct consensusd *self = context;
     admin_beat(self->admin);
     stages_tick(self);
+    peering_tick(self);
     show_all(self);
     int rc = safety_store_flush(self->store);
     if (rc < 0)

@@ -34,7 +34,14 @@ static const struct config_key keys[] = {
      .max = GENESIS_VALIDATORS_MAX - 1,
      .flags = CONFIG_OPTIONAL,
      .offset = FIELD(peers),
-     .help = "The other validators: name=tcp://host:port|tcp://host:port (their PUB and SYNC), ..."},
+     .help = "Other validators, one is enough: name=tcp://host:port|tcp://host:port (their PUB and SYNC), ..."},
+    {.name = "CONSENSUS_ADVERTISE",
+     .type = CONFIG_TEXT,
+     .flags = CONFIG_OPTIONAL,
+     .offset = FIELD(advertise),
+     .help =
+         "Where others reach this one: tcp://address:port|tcp://address:port (PUB and SYNC), and |tcp://address:port "
+         "of its mempoold's gossip; addresses as numbers. Without it, it tells nobody."},
     {.name = "POOL_ENDPOINT",
      .type = CONFIG_ENDPOINT,
      .fallback = "ipc://ipc/pool.sock",
@@ -118,6 +125,11 @@ int consensusd_config_check(const void *config)
         rc = config_problem("CONSENSUS_SYNC_BIND", self->sync_bind, "tcp://host:port");
     if (self->block_retention > 0 && self->block_retention < RETENTION_BLOCKS_MIN)
         rc = config_problem("BLOCK_RETENTION", NULL, "0, or 100 blocks at least");
+    struct peer_record_endpoints own;
+    if (self->advertise && consensusd_advertise_parse(&own, self->advertise) < 0)
+        rc = config_problem("CONSENSUS_ADVERTISE", self->advertise,
+                            "tcp://address:port|tcp://address:port[|tcp://address:port], addresses as numbers that one "
+                            "host has");
     for (size_t i = 0; i < self->peers.count; i++) {
         struct consensusd_peer_address address;
         int parsed = consensusd_peer_address_parse(&address, self->peers.items[i]);
@@ -127,6 +139,26 @@ int consensusd_config_check(const void *config)
             consensusd_peer_address_free(&address);
     }
     return rc;
+}
+
+int consensusd_advertise_parse(struct peer_record_endpoints *out, const char *text)
+{
+    struct peer_record_endpoints endpoints = {0};
+    char *const to[] = {endpoints.pub, endpoints.sync, endpoints.gossip};
+    size_t count = 0;
+    for (const char *at = text; at && count < ARRAY_COUNT(to); count++) {
+        const char *bar = strchr(at, '|');
+        struct span item = span_of(at, bar ? (size_t)(bar - at) : strlen(at));
+        if (!peer_record_endpoint_is_valid(item))
+            return ERR_MALFORMED;
+        memcpy(to[count], item.data, item.size); /* a valid one fits */
+        at = bar ? bar + 1 : NULL;
+    }
+    if (count < 2 ||
+        strlen(endpoints.pub) + strlen(endpoints.sync) + strlen(endpoints.gossip) + count - 1 != strlen(text))
+        return ERR_MALFORMED;
+    *out = endpoints;
+    return 0;
 }
 
 int consensusd_peer_address_parse(struct consensusd_peer_address *out, const char *item)

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "common/base/peer_record.h"
 #include "common/edge/config.h"
 
 struct consensusd_config {
@@ -12,6 +13,7 @@ struct consensusd_config {
     char *pub_bind;
     char *sync_bind;
     struct config_list peers;
+    char *advertise;
     char *pool_endpoint;
     char *execution_endpoint;
     char *query_endpoint;
@@ -42,3 +44,6 @@ struct consensusd_peer_address {
 /* Returns 0, ERR_MALFORMED or -ENOMEM. */
 MUST_USE int consensusd_peer_address_parse(struct consensusd_peer_address *out, const char *item);
 void consensusd_peer_address_free(struct consensusd_peer_address *address);
+
+/* CONSENSUS_ADVERTISE, "pub|sync" or "pub|sync|gossip" in the form of peer_record.h. Returns 0 or ERR_MALFORMED. */
+MUST_USE int consensusd_advertise_parse(struct peer_record_endpoints *out, const char *text);

@@ -18,6 +18,9 @@
 #include "services/consensusd/consensus.h"
 #include "services/consensusd/consensus_codec.h"
 #include "services/consensusd/consensusd.h"
+#include "services/consensusd/consensusd_config.h"
+#include "services/consensusd/peer_meter.h"
+#include "services/consensusd/peerbook.h"
 #include "services/consensusd/safety_store.h"
 #include "services/consensusd/sync_pace.h"
 
@@ -100,10 +103,13 @@ struct peer {
     struct consensusd *daemon;
     uint32_t index; /* validator */
     char pub_name[BUS_NAME_BYTES_MAX], sync_name[BUS_NAME_BYTES_MAX];
-    struct bus_socket *sub, *sync;
-    uint64_t sync_request; /* number of our last question */
-    bool sync_waiting;     /* it has no answer yet */
-    uint64_t second;       /* for the rate of answers */
+    struct bus_socket *sub, *sync; /* NULL: no address known */
+    struct peer_meter meter;
+    uint64_t connected_wall_ms; /* since when; 0: not connected */
+    uint64_t asked_us;          /* about peers, last */
+    uint64_t sync_request;      /* number of our last question */
+    bool sync_waiting;          /* it has no answer yet */
+    uint64_t second;            /* for the rate of answers */
     uint32_t answers_in_second;
 };
 
@@ -130,8 +136,12 @@ struct consensusd {
     uint64_t waiting_log_ms;
 
     struct bus_socket *pool, *execution, *query, *pub, *sync;
-    struct peer peers[GENESIS_VALIDATORS_MAX];
-    size_t peer_count;
+    struct peer peers[GENESIS_VALIDATORS_MAX]; /* by validator; that of this one is not used */
+    struct consensusd_peer_address configured[GENESIS_VALIDATORS_MAX];
+    struct peerbook *book;
+    const struct bus_route *asker; /* of the question about peers that is being answered */
+    uint64_t gossip_told_ms;
+    uint8_t curve_secret[BUS_KEY_BYTES];
     struct sync_pace pace;
     const struct peer *asked; /* for blocks, last */
     bool sync_pruned;         /* nobody reachable has the next block any more */
@@ -179,10 +189,22 @@ void handover_commit(struct consensusd *self, const struct consensus_commit *com
 int peers_open(struct consensusd *self);
 void peers_close(struct consensusd *self);
 void peers_broadcast(struct consensusd *self, const struct consensus_effect *effect);
-/* How many other validators this one hears and can ask. */
+/* Does this validator hear it and can it ask it? */
+bool peers_is_connected(const struct peer *peer);
+/* How many other validators that is. */
 uint32_t peers_connected(const struct consensusd *self);
 /* Bit i: validator i can be asked now. */
 uint64_t peers_reachable(const struct consensusd *self);
+/* In place of any earlier connection. */
+MUST_USE int peers_connect(struct consensusd *self, uint32_t validator, const struct peerbook_address *address);
+
+/* peering.c */
+MUST_USE int peering_open(struct consensusd *self);
+void peering_close(struct consensusd *self);
+void peering_tick(struct consensusd *self); /* every BEAT_MS */
+/* A question or an answer about peers; return 0 or ERR_MALFORMED. */
+MUST_USE int peering_on_request(struct peer *peer, const struct bus_route *route, struct span body);
+MUST_USE int peering_on_response(struct peer *peer, struct span body);
 
 /* sync_blocks.c */
 void sync_blocks_on_request(struct consensusd *self, struct peer *peer, const struct bus_route *route,

@@ -88,6 +88,32 @@ void pool_client_watch(struct consensusd *self)
     stages_send(self->pool, &frame.base);
 }
 
+void pool_client_peers(struct consensusd *self)
+{
+    Cybermesh__Pool__V1__Peer items[GENESIS_VALIDATORS_MAX];
+    Cybermesh__Pool__V1__Peer *list[GENESIS_VALIDATORS_MAX];
+    Cybermesh__Pool__V1__Peers peers;
+    cybermesh__pool__v1__peers__init(&peers);
+    for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
+        const struct peerbook_peer *known = peerbook_peer(self->book, i);
+        if (i == self->self || !known->held || known->record.endpoints.gossip[0] == '\0')
+            continue;
+        Cybermesh__Pool__V1__Peer *item = &items[peers.n_peers];
+        cybermesh__pool__v1__peer__init(item);
+        item->validator = i;
+        item->gossip = (char *)(uintptr_t)known->record.endpoints.gossip;
+        list[peers.n_peers++] = item;
+    }
+    if (peers.n_peers == 0)
+        return;
+    pool_pb frame;
+    pool_frame(&frame);
+    peers.peers = list;
+    frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_PEERS;
+    frame.peers = &peers;
+    stages_send(self->pool, &frame.base);
+}
+
 /* What the committed state refuses leaves the pool, with its reason. What only blocks refuse that are not committed yet
  * stays: when they are, it is refused again; when they are abandoned, it may be executed. */
 void pool_client_dropped(struct consensusd *self, const struct job *job,

@@ -125,22 +125,20 @@ void sync_blocks_on_request(struct consensusd *self, struct peer *peer, const st
 
 void sync_blocks_ask(struct consensusd *self, uint32_t validator, uint64_t height_first)
 {
-    for (size_t i = 0; i < self->peer_count; i++) {
-        struct peer *peer = &self->peers[i];
-        if (peer->index != validator)
-            continue;
-        uint8_t *frame = NULL;
-        size_t size = 0;
-        uint32_t count = sync_pace_ask(&self->pace);
-        self->asked = peer;
-        int rc = consensus_codec_encode_request(++peer->sync_request, height_first, count, &frame, &size);
-        if (rc == 0)
-            rc = bus_send_take(peer->sync, NULL, &frame, size);
-        log_debug("sync.asked", "peer=%s height=%llu count=%u rc=%d", consensusd_validator_name(self, validator),
-                  (unsigned long long)height_first, count, rc);
-        peer->sync_waiting = rc == 0;
-        free(frame);
-    }
+    struct peer *peer = &self->peers[validator];
+    if (!peer->sync)
+        return;
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    uint32_t count = sync_pace_ask(&self->pace);
+    self->asked = peer;
+    int rc = consensus_codec_encode_request(++peer->sync_request, height_first, count, &frame, &size);
+    if (rc == 0)
+        rc = bus_send_take(peer->sync, NULL, &frame, size);
+    log_debug("sync.asked", "peer=%s height=%llu count=%u rc=%d", consensusd_validator_name(self, validator),
+              (unsigned long long)height_first, count, rc);
+    peer->sync_waiting = rc == 0;
+    free(frame);
 }
 
 static int take_block(struct consensusd *self, const struct consensus_codec_block *block,

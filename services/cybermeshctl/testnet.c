@@ -60,6 +60,7 @@ struct testnet {
     uint64_t validator_count;
     const char *kafka;
     bool tcp;
+    bool know_one; /* each validator is told of one other */
     uint64_t base_port;
     const char *db_host;
     uint64_t db_port;
@@ -205,13 +206,14 @@ static void write_common(const struct testnet *net, FILE *file, uint32_t index, 
     }
 }
 
-/* "name=tcp://host:port" of every other validator; with a second port: "|tcp://host:port" behind it. */
+/* "name=tcp://host:port" of every other validator, or of the first of them; with a second port: "|tcp://host:port"
+ * behind it. */
 static void write_peers(const struct testnet *net, FILE *file, const char *key, uint32_t self, uint32_t first,
                         uint32_t second)
 {
     bool some = false;
     for (uint32_t i = 0; i < net->validator_count; i++) {
-        if (i == self)
+        if (i == self || (net->know_one && some))
             continue;
         if (some)
             fputc(',', file);
@@ -264,6 +266,10 @@ static void write_stage(const struct testnet *net, FILE *file, uint32_t index, e
                 "CONSENSUS_PUB_BIND=tcp://127.0.0.1:%llu\nCONSENSUS_SYNC_BIND=tcp://127.0.0.1:%llu\n",
                 (unsigned long long)port_of(net, index, PORT_CONSENSUS_PUB),
                 (unsigned long long)port_of(net, index, PORT_CONSENSUS_SYNC));
+        fprintf(file, "CONSENSUS_ADVERTISE=tcp://127.0.0.1:%llu|tcp://127.0.0.1:%llu|tcp://127.0.0.1:%llu\n",
+                (unsigned long long)port_of(net, index, PORT_CONSENSUS_PUB),
+                (unsigned long long)port_of(net, index, PORT_CONSENSUS_SYNC),
+                (unsigned long long)port_of(net, index, PORT_GOSSIP));
         write_peers(net, file, "CONSENSUS_PEERS", index, PORT_CONSENSUS_PUB, PORT_CONSENSUS_SYNC);
         break;
     case EXECUTORD:
@@ -390,6 +396,8 @@ static int option(struct testnet *net, const char *name, const char *value)
         return ctl_number(&net->db_port, name, value, 1, 65535);
     else if (strcmp(name, "--transport") == 0 && (strcmp(value, "ipc") == 0 || strcmp(value, "tcp") == 0))
         net->tcp = strcmp(value, "tcp") == 0;
+    else if (strcmp(name, "--peers") == 0 && (strcmp(value, "all") == 0 || strcmp(value, "one") == 0))
+        net->know_one = strcmp(value, "one") == 0;
     else
         return ctl_fail(CTL_USAGE, "testnet: '%s %s' is not understood; see cybermeshctl testnet --help", name, value);
     return CTL_OK;
@@ -425,6 +433,8 @@ const struct ctl_verb ctl_testnet = {
         "  --validators N        1 to 64 (default 5)\n"
         "  --kafka HOST:PORT     the broker (default 127.0.0.1:9092)\n"
         "  --transport ipc|tcp   between the stages of a validator (default ipc)\n"
+        "  --peers all|one       which others a validator is told of: every one (default), or one, which tells it of\n"
+        "                        the rest\n"
         "  --base-port P         first of 32 ports per validator (default 20000)\n"
         "  --db-host H, --db-port P   the database server (default 127.0.0.1, 5432)\n\n"
         "Writes DIR/genesis.json, DIR/producers/NAME.key, and for each validator DIR/vI/ with DAEMON.env, keys/, ipc/\n"

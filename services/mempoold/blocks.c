@@ -32,6 +32,16 @@ struct blocks {
     struct blocks_counters counters;
 };
 
+void blocks_set_peers(struct blocks *self, uint64_t peers)
+{
+    if (self->limits.validator_count < BLOCKS_VALIDATORS_MAX)
+        peers &= (UINT64_C(1) << self->limits.validator_count) - 1;
+    self->limits.peers = peers;
+    self->peer_count = 0;
+    for (uint32_t i = 0; i < self->limits.validator_count; i++)
+        self->peer_count += (peers >> i & 1) != 0;
+}
+
 int blocks_new(struct blocks **out, const struct blocks_limits *limits, struct bodies *bodies)
 {
     if (limits->validator_count == 0 || limits->validator_count > BLOCKS_VALIDATORS_MAX || limits->tx_count_max == 0)
@@ -42,8 +52,7 @@ int blocks_new(struct blocks **out, const struct blocks_limits *limits, struct b
     if (!self)
         return -ENOMEM;
     self->limits = *limits;
-    for (uint32_t i = 0; i < limits->validator_count; i++)
-        self->peer_count += (limits->peers >> i & 1) != 0;
+    blocks_set_peers(self, limits->peers);
     self->bodies = bodies;
     int rc = map_new(&self->wants, limits->tx_count_max, limits->seed);
     if (rc < 0)

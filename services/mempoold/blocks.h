@@ -66,6 +66,9 @@ struct blocks_counters {
 };
 
 /* Returns 0, -EINVAL or -ENOMEM. */
+/* Which validators can be asked from now on, as blocks_limits.peers; unknown ones are passed over. */
+void blocks_set_peers(struct blocks *self, uint64_t peers);
+
 MUST_USE int blocks_new(struct blocks **out, const struct blocks_limits *limits, struct bodies *bodies);
 /* Accepts NULL and pointer to NULL; leaves *self NULL. */
 void blocks_destroy(struct blocks **self);

@@ -2,6 +2,7 @@
 #include "services/mempoold/links.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/err.h"
@@ -139,66 +140,104 @@ static int validator_index(const struct genesis *genesis, const char *name)
     return -1;
 }
 
-static int peer_connect(struct links *self, const char *item, const struct genesis *genesis, const uint8_t *secret,
-                        uint32_t own_index)
+static const char *address_in_use(const struct links_address *address)
+{
+    return address->uses_told ? address->told : address->configured;
+}
+
+int links_reconnect(struct links *self, uint32_t index)
+{
+    struct links_address *address = &self->addresses[index];
+    bus_socket_close(&self->peers[index]);
+    self->peer_bits &= ~(UINT64_C(1) << index);
+    struct bus_options options = {
+        .name = self->genesis->validators[index].name,
+        .endpoint = address_in_use(address),
+        .curve_secret = self->gossip_secret,
+        .server_public = self->genesis->validators[index].mempool_curve_key,
+        .frame_bytes_max = GOSSIP_CODEC_FRAME_BYTES_MAX,
+        .queue_count_max = GOSSIP_QUEUE_COUNT_MAX,
+    };
+    int rc = bus_dealer_connect(&self->peers[index], self->bus, &options);
+    if (rc == 0)
+        self->peer_bits |= UINT64_C(1) << index;
+    log_info("gossip.address", "peer=%s source=%s endpoint=%s", LOG_QUOTE_TEXT(options.name),
+             address->uses_told ? "record" : "config", LOG_QUOTE_TEXT(options.endpoint));
+    return rc;
+}
+
+static bool use_told(struct links_address *address, bool told, uint64_t now_ms)
+{
+    address->uses_told = told;
+    address->tried_ms = now_ms;
+    return true;
+}
+
+bool links_told(struct links *self, uint32_t index, const char *endpoint, uint64_t now_ms)
+{
+    struct links_address *address = &self->addresses[index];
+    if (strcmp(address->told, endpoint) == 0)
+        return false;
+    bool first = address->told[0] == '\0';
+    snprintf(address->told, sizeof address->told, "%s", endpoint);
+    if (first && address->configured)
+        return false;
+    return use_told(address, true, now_ms);
+}
+
+bool links_tend(struct links *self, uint32_t index, uint64_t now_ms)
+{
+    struct links_address *address = &self->addresses[index];
+    if (!self->peers[index] || bus_socket_is_connected(self->peers[index])) {
+        address->tried_ms = now_ms;
+        return false;
+    }
+    if (address->told[0] == '\0' || !address->configured || strcmp(address->told, address->configured) == 0 ||
+        now_ms < address->tried_ms + LINKS_PATIENCE_MS)
+        return false;
+    return use_told(address, !address->uses_told, now_ms);
+}
+
+static int peer_connect(struct links *self, const char *item, uint32_t own_index)
 {
     struct mempoold_peer peer;
     int rc = mempoold_config_peer(&peer, item);
     if (rc < 0)
         return rc;
-    int index = validator_index(genesis, peer.name);
+    int index = validator_index(self->genesis, peer.name);
     if (index < 0)
         return config_problem("GOSSIP_PEERS", item, "names of validators in the genesis file");
     if ((uint32_t)index == own_index || self->peers[index])
         return config_problem("GOSSIP_PEERS", item, "each other validator once");
-    struct bus_options options = {
-        .name = genesis->validators[index].name,
-        .endpoint = peer.endpoint,
-        .curve_secret = secret,
-        .server_public = genesis->validators[index].mempool_curve_key,
-        .frame_bytes_max = GOSSIP_CODEC_FRAME_BYTES_MAX,
-        .queue_count_max = GOSSIP_QUEUE_COUNT_MAX,
-    };
-    rc = bus_dealer_connect(&self->peers[index], self->bus, &options);
-    if (rc == 0)
-        self->peer_bits |= UINT64_C(1) << index;
-    return rc;
+    self->addresses[index].configured = peer.endpoint;
+    return links_reconnect(self, (uint32_t)index);
 }
 
-static int gossip_connect(struct links *self, const struct mempoold_config *config, const struct genesis *genesis,
-                          const uint8_t *secret, uint32_t own_index)
+static int gossip_open(struct links *self, const struct mempoold_config *config, uint32_t own_index)
 {
-    int rc = own_key_check(secret, &genesis->validators[own_index], config->gossip_curve_key_file);
-    if (rc == 0)
-        rc = gossip_bind(self, config, genesis, secret, own_index);
-    for (size_t i = 0; rc == 0 && i < config->gossip_peers.count; i++)
-        rc = peer_connect(self, config->gossip_peers.items[i], genesis, secret, own_index);
-    return rc;
-}
-
-static int gossip_open(struct links *self, const struct mempoold_config *config, const struct genesis *genesis,
-                       uint32_t own_index)
-{
-    uint8_t secret[KEYFILE_KEY_BYTES];
-    int rc = keyfile_read(config->gossip_curve_key_file, secret);
+    const char *path = config->gossip_curve_key_file;
+    int rc = keyfile_read(path, self->gossip_secret);
     if (rc < 0) {
-        log_error("key.unreadable", "path=%s error=\"%s\"", LOG_QUOTE_TEXT(config->gossip_curve_key_file),
-                  err_text(rc));
+        log_error("key.unreadable", "path=%s error=\"%s\"", LOG_QUOTE_TEXT(path), err_text(rc));
         return rc;
     }
-    rc = gossip_connect(self, config, genesis, secret, own_index);
-    sodium_memzero(secret, sizeof secret);
+    rc = own_key_check(self->gossip_secret, &self->genesis->validators[own_index], path);
+    if (rc == 0)
+        rc = gossip_bind(self, config, self->genesis, self->gossip_secret, own_index);
+    for (size_t i = 0; rc == 0 && i < config->gossip_peers.count; i++)
+        rc = peer_connect(self, config->gossip_peers.items[i], own_index);
     return rc;
 }
 
 int links_open(struct links *self, const struct mempoold_config *config, const struct genesis *genesis,
                uint32_t own_index)
 {
+    self->genesis = genesis;
     int rc = bus_new(&self->bus);
     if (rc == 0)
         rc = stages_open(self, config, genesis);
     if (rc == 0)
-        rc = gossip_open(self, config, genesis, own_index);
+        rc = gossip_open(self, config, own_index);
     return rc;
 }
 
@@ -211,4 +250,5 @@ void links_close(struct links *self)
     for (size_t i = 0; i < GENESIS_VALIDATORS_MAX; i++)
         bus_socket_close(&self->peers[i]);
     bus_destroy(&self->bus);
+    sodium_memzero(self->gossip_secret, sizeof self->gossip_secret);
 }

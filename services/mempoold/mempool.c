@@ -455,6 +455,9 @@ static void apply(struct mempool *self, const struct mempool_event *event, struc
     case MEMPOOL_FINALIZED:
         on_finalized(self, &event->finalized, now_ms);
         break;
+    case MEMPOOL_PEERS:
+        blocks_set_peers(self->blocks, event->peers);
+        break;
     case MEMPOOL_DROPPED:
         on_dropped(self, &event->dropped, now_ms);
         break;

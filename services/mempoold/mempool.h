@@ -65,6 +65,7 @@ enum mempool_event_kind {
     MEMPOOL_FETCH,    /* another validator asks */
     MEMPOOL_BODIES,   /* another validator answers */
     MEMPOOL_VERIFIED, /* what became of the bodies of a VERIFY effect */
+    MEMPOOL_PEERS,    /* other validators can be asked now */
 };
 
 struct mempool_submit {
@@ -141,6 +142,7 @@ struct mempool_event {
         struct mempool_fetch fetch;
         struct mempool_bodies bodies;
         struct mempool_checks verified;
+        uint64_t peers; /* as mempool_limits.peers */
     };
 };
 

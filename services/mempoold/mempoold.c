@@ -176,21 +176,6 @@ static void on_admission(void *context, struct bus_message *message)
     admission_codec_deinit(&frame);
 }
 
-static void on_pool(void *context, struct bus_message *message)
-{
-    struct mempoold *self = context;
-    struct pool_codec_frame frame;
-    int rc = pool_codec_decode(&frame, message->payload);
-    if (rc < 0) {
-        bad_frame(self, MEMPOOLD_POOL, message->user_id, rc);
-        return;
-    }
-    self->consensusd = message->route;
-    self->heard_ms[CONDITION_CONSENSUSD] = loop_now_ms();
-    step(self, &frame.event);
-    pool_codec_deinit(&frame);
-}
-
 /* A frame from another validator that is what it should be; else it is counted. */
 static bool gossip_decode(struct mempoold *self, const struct bus_message *message, enum mempool_event_kind expected,
                           const char *sender, struct gossip_codec_frame *out)
@@ -204,17 +189,6 @@ static bool gossip_decode(struct mempoold *self, const struct bus_message *messa
     return false;
 }
 
-static void on_fetch(void *context, struct bus_message *message)
-{
-    struct mempoold *self = context;
-    struct gossip_codec_frame frame;
-    if (!gossip_decode(self, message, MEMPOOL_FETCH, message->user_id, &frame))
-        return;
-    self->asker = message->route;
-    step(self, &frame.event);
-    gossip_codec_deinit(&frame);
-}
-
 static void on_bodies(void *context, struct bus_message *message)
 {
     const struct peer *peer = context;
@@ -223,6 +197,68 @@ static void on_bodies(void *context, struct bus_message *message)
     if (!gossip_decode(self, message, MEMPOOL_BODIES, self->genesis->validators[peer->index].name, &frame))
         return;
     frame.event.bodies.peer = peer->index;
+    step(self, &frame.event);
+    gossip_codec_deinit(&frame);
+}
+
+static int listen_to_peer(struct mempoold *self, uint32_t index)
+{
+    return loop_socket_add(self->loop, self->links.peers[index],
+                           &(struct loop_socket_handlers){.message = on_bodies,
+                                                          .context = &self->peers[index],
+                                                          .messages_max = GOSSIP_MESSAGES_MAX});
+}
+
+/* To another address than before. */
+static void reconnect(struct mempoold *self, uint32_t index)
+{
+    if (self->links.peers[index])
+        loop_socket_remove(self->loop, self->links.peers[index]);
+    int rc = links_reconnect(&self->links, index);
+    if (rc == 0)
+        rc = listen_to_peer(self, index);
+    if (rc < 0)
+        log_warn("gossip.unconnected", "peer=%s error=\"%s\"", LOG_QUOTE_TEXT(self->genesis->validators[index].name),
+                 err_text(rc));
+    struct mempool_event event = {.kind = MEMPOOL_PEERS, .peers = self->links.peer_bits};
+    step(self, &event);
+}
+
+/* consensusd tells where the others are. */
+static void on_peers(struct mempoold *self, const struct pool_codec_frame *frame)
+{
+    for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
+        if (i != self->own_index && frame->gossip[i][0] != '\0' &&
+            links_told(&self->links, i, frame->gossip[i], loop_now_ms()))
+            reconnect(self, i);
+    }
+}
+
+static void on_pool(void *context, struct bus_message *message)
+{
+    struct mempoold *self = context;
+    struct pool_codec_frame frame;
+    int rc = pool_codec_decode(&frame, message->payload);
+    if (rc < 0) {
+        bad_frame(self, MEMPOOLD_POOL, message->user_id, rc);
+        return;
+    }
+    self->consensusd = message->route;
+    self->heard_ms[CONDITION_CONSENSUSD] = loop_now_ms();
+    if (frame.event.kind == MEMPOOL_PEERS)
+        on_peers(self, &frame);
+    else
+        step(self, &frame.event);
+    pool_codec_deinit(&frame);
+}
+
+static void on_fetch(void *context, struct bus_message *message)
+{
+    struct mempoold *self = context;
+    struct gossip_codec_frame frame;
+    if (!gossip_decode(self, message, MEMPOOL_FETCH, message->user_id, &frame))
+        return;
+    self->asker = message->route;
     step(self, &frame.event);
     gossip_codec_deinit(&frame);
 }
@@ -262,6 +298,10 @@ static void on_beat(void *context)
     struct mempoold *self = context;
     uint64_t now_ms = loop_now_ms();
     admin_beat(self->admin);
+    for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
+        if (links_tend(&self->links, i, now_ms))
+            reconnect(self, i);
+    }
     mempoold_metrics_update(self->metrics, self->pool, now_ms);
     for (size_t i = 0; i < CONDITION_COUNT; i++) {
         bool here = self->heard_ms[i] != 0 && now_ms - self->heard_ms[i] <= SILENCE_MS_MAX;
@@ -341,10 +381,7 @@ static int listen_to_peers(struct mempoold *self)
     for (uint32_t i = 0; rc == 0 && i < self->genesis->validator_count; i++) {
         self->peers[i] = (struct peer){.daemon = self, .index = i};
         if (self->links.peers[i])
-            rc = loop_socket_add(self->loop, self->links.peers[i],
-                                 &(struct loop_socket_handlers){.message = on_bodies,
-                                                                .context = &self->peers[i],
-                                                                .messages_max = GOSSIP_MESSAGES_MAX});
+            rc = listen_to_peer(self, i);
     }
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/err.h"
 #include "common/edge/pb.h"
@@ -81,6 +82,21 @@ static int decode_dropped(struct pool_codec_frame *out, const Cybermesh__Pool__V
     return 0;
 }
 
+static int decode_peers(struct pool_codec_frame *out, const Cybermesh__Pool__V1__Peers *peers)
+{
+    for (size_t i = 0; i < peers->n_peers; i++) {
+        const Cybermesh__Pool__V1__Peer *peer = peers->peers[i];
+        struct span gossip = span_text(peer->gossip);
+        if (peer->validator >= GENESIS_VALIDATORS_MAX || out->gossip[peer->validator][0] != '\0' ||
+            !peer_record_endpoint_is_valid(gossip))
+            return ERR_MALFORMED;
+        memcpy(out->gossip[peer->validator], gossip.data, gossip.size); /* a valid one fits */
+        out->event.peers |= UINT64_C(1) << peer->validator;
+    }
+    out->event.kind = MEMPOOL_PEERS;
+    return 0;
+}
+
 static int decode_body(struct pool_codec_frame *out, const Frame *frame)
 {
     if (frame->version != POOL_CODEC_VERSION)
@@ -97,6 +113,8 @@ static int decode_body(struct pool_codec_frame *out, const Frame *frame)
         return decode_finalized(out, frame->finalized);
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_DROPPED:
         return decode_dropped(out, frame->dropped);
+    case CYBERMESH__POOL__V1__POOL_FRAME__BODY_PEERS:
+        return decode_peers(out, frame->peers);
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_PENDING:
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_BATCH:
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_RESOLVED:

@@ -9,13 +9,17 @@
 #include <stdint.h>
 
 #include "common/base/attr.h"
+#include "common/base/genesis.h"
+#include "common/base/peer_record.h"
 #include "common/base/span.h"
 #include "services/mempoold/mempool.h"
 
 enum { POOL_CODEC_FRAME_BYTES_MAX = 16 << 20, POOL_CODEC_VERSION = 1 };
 
 struct pool_codec_frame {
-    struct mempool_event event; /* WATCH, TAKE_BATCH, RESOLVE, FINALIZED or DROPPED; now_ms is 0 */
+    struct mempool_event event; /* WATCH, TAKE_BATCH, RESOLVE, FINALIZED, DROPPED or PEERS; now_ms is 0 */
+    /* PEERS: where they are, by validator; else, and where nothing was told, "". event.peers names the others. */
+    char gossip[GENESIS_VALIDATORS_MAX][PEER_RECORD_ENDPOINT_BYTES_MAX + 1];
     void *message;
     struct hash *hashes;
     struct rejections_tx *dropped;

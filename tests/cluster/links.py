@@ -136,9 +136,14 @@ class Network:
         for opener in self.cluster.validators:
             at = {(link.listener, link.kind): f"tcp://{HOST}:{link.port}" for link in self.links if link.opener == opener}
             others = [name for name in self.cluster.validators if name != opener]
+            self._remove(opener, "consensusd", "CONSENSUS_ADVERTISE")  # else they would learn of ways without proxies
             self._set(opener, "consensusd", "CONSENSUS_PEERS",
                       ",".join(f"{name}={at[name, PUB]}|{at[name, SYNC]}" for name in others))
             self._set(opener, "mempoold", "GOSSIP_PEERS", ",".join(f"{name}={at[name, GOSSIP]}" for name in others))
+
+    def _remove(self, validator, stage, key):
+        path = self.cluster.env_file(validator, stage)
+        path.write_text("".join(f"{name}={text}\n" for name, text in read_env_file(path).items() if name != key))
 
     def _set(self, validator, stage, key, value):
         path = self.cluster.env_file(validator, stage)
