@@ -24,9 +24,9 @@
 enum {
     ADMIN_BEAT_AGE_MS_MAX = 10000,
     ADMIN_CONDITION_COUNT_MAX = 16,
-    ADMIN_STATUS_COUNT_MAX = 64,
-    ADMIN_NAME_BYTES_MAX = 64,  /* of conditions and status members, with the zero byte */
-    ADMIN_TEXT_BYTES_MAX = 256, /* of details and status texts, with the zero byte; longer ones are cut */
+    ADMIN_STATUS_COUNT_MAX = 128,
+    ADMIN_NAME_BYTES_MAX = 64,   /* of conditions and status members, with the zero byte */
+    ADMIN_TEXT_BYTES_MAX = 1024, /* of details and status texts, with the zero byte; longer ones are cut */
     ADMIN_THREAD_COUNT = 2,
     ADMIN_REQUEST_BYTES_MAX = 8192, /* request line and headers */
     ADMIN_REQUEST_MS_MAX = 5000,    /* to receive a request */

@@ -300,6 +300,7 @@ static void beat(void *context)
     stages_tick(self);
     peering_tick(self);
     show_all(self);
+    show_peers(self);
     int rc = safety_store_flush(self->store);
     if (rc < 0)
         consensusd_stop(self, rc, "write committed blocks");
@@ -338,7 +339,7 @@ static int load_identity(struct consensusd *self)
 
 static int open_admin(struct consensusd *self)
 {
-    int rc = metrics_new(&self->metrics, consensusd_metrics, CONSENSUSD_METRIC_COUNT);
+    int rc = show_peers_metrics(self);
     struct admin_options options = {.daemon = "consensusd",
                                     .node = self->config->common.node_name,
                                     .listen = self->config->common.admin_listen,
@@ -401,6 +402,7 @@ int consensusd_new(struct consensusd **out, const struct consensusd_config *conf
     if (!self)
         return -ENOMEM;
     self->config = config;
+    self->beacon.fd = -1;
     int (*const steps[])(struct consensusd *) = {load_identity, open_admin, open_store, open_sockets, start_or_wait};
     int rc = loop_new(&self->loop);
     for (size_t i = 0; i < ARRAY_COUNT(steps) && rc == 0; i++)

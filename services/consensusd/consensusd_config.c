@@ -8,6 +8,7 @@
 
 #include "common/base/err.h"
 #include "common/base/genesis.h"
+#include "common/edge/udp.h"
 #include "services/consensusd/retention.h"
 
 #define FIELD(member) offsetof(struct consensusd_config, member)
@@ -42,6 +43,12 @@ static const struct config_key keys[] = {
      .help =
          "Where others reach this one: tcp://address:port|tcp://address:port (PUB and SYNC), and |tcp://address:port "
          "of its mempoold's gossip; addresses as numbers. Without it, it tells nobody."},
+    {.name = "CONSENSUS_BEACON",
+     .type = CONFIG_TEXT,
+     .flags = CONFIG_OPTIONAL,
+     .offset = FIELD(beacon),
+     .help =
+         "On a LAN: udp://address:port, a broadcast or multicast address where validators call out where they are."},
     {.name = "POOL_ENDPOINT",
      .type = CONFIG_ENDPOINT,
      .fallback = "ipc://ipc/pool.sock",
@@ -125,6 +132,9 @@ int consensusd_config_check(const void *config)
         rc = config_problem("CONSENSUS_SYNC_BIND", self->sync_bind, "tcp://host:port");
     if (self->block_retention > 0 && self->block_retention < RETENTION_BLOCKS_MIN)
         rc = config_problem("BLOCK_RETENTION", NULL, "0, or 100 blocks at least");
+    struct udp beacon;
+    if (self->beacon && udp_parse(&beacon, self->beacon) < 0)
+        rc = config_problem("CONSENSUS_BEACON", self->beacon, "udp://address:port, a broadcast or multicast address");
     struct peer_record_endpoints own;
     if (self->advertise && consensusd_advertise_parse(&own, self->advertise) < 0)
         rc = config_problem("CONSENSUS_ADVERTISE", self->advertise,

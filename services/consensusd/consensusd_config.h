@@ -14,6 +14,7 @@ struct consensusd_config {
     char *sync_bind;
     struct config_list peers;
     char *advertise;
+    char *beacon;
     char *pool_endpoint;
     char *execution_endpoint;
     char *query_endpoint;

@@ -14,6 +14,7 @@
 #include "common/edge/log.h"
 #include "common/edge/loop.h"
 #include "common/edge/metrics.h"
+#include "common/edge/udp.h"
 #include "services/consensusd/block_cache.h"
 #include "services/consensusd/consensus.h"
 #include "services/consensusd/consensus_codec.h"
@@ -63,8 +64,20 @@ enum consensusd_metric {
     CONSENSUSD_METRIC_SILENT,
     CONSENSUSD_METRIC_HEIGHT_LOWEST,
     CONSENSUSD_METRIC_SYNC_PRUNED,
+    CONSENSUSD_METRIC_PEER_CONNECTED, /* these by validator */
+    CONSENSUSD_METRIC_PEER_FRAMES,
+    CONSENSUSD_METRIC_PEER_BYTES,
+    CONSENSUSD_METRIC_PEER_LIMITED,
+    CONSENSUSD_METRIC_PEER_BAD,
+    CONSENSUSD_METRIC_PEER_HEARD,
+    CONSENSUSD_METRIC_PEER_VIEW,
+    CONSENSUSD_METRIC_PEER_HEIGHT,
+    CONSENSUSD_METRIC_PEER_ROUND_TRIP,
+    CONSENSUSD_METRIC_PEER_RECORDS, /* by enum peerbook_result */
+    CONSENSUSD_METRIC_BEACONS_DROPPED,
     CONSENSUSD_METRIC_COUNT,
 };
+/* Those by validator have no label values yet. */
 extern const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT];
 
 enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_SYNC_LIMIT, DROP_COUNT };
@@ -121,6 +134,9 @@ struct consensusd {
     struct loop *loop;
     struct bus *bus;
     struct metrics *metrics;
+    struct metric metric_table[CONSENSUSD_METRIC_COUNT]; /* with the names of validators */
+    const char *validator_names[GENESIS_VALIDATORS_MAX];
+    const char *record_results[PEERBOOK_RESULT_COUNT];
     struct admin *admin;
     struct safety_store *store;
     struct block_cache *cache;
@@ -141,6 +157,9 @@ struct consensusd {
     struct peerbook *book;
     const struct bus_route *asker; /* of the question about peers that is being answered */
     uint64_t gossip_told_ms;
+    struct udp beacon;
+    struct bucket beacon_bucket;
+    struct log_limit beacon_limit;
     uint8_t curve_secret[BUS_KEY_BYTES];
     struct sync_pace pace;
     const struct peer *asked; /* for blocks, last */
@@ -198,10 +217,16 @@ uint64_t peers_reachable(const struct consensusd *self);
 /* In place of any earlier connection. */
 MUST_USE int peers_connect(struct consensusd *self, uint32_t validator, const struct peerbook_address *address);
 
+/* beacon.c */
+MUST_USE int beacon_open(struct consensusd *self);
+void beacon_close(struct consensusd *self);
+
 /* peering.c */
 MUST_USE int peering_open(struct consensusd *self);
 void peering_close(struct consensusd *self);
 void peering_tick(struct consensusd *self); /* every BEAT_MS */
+/* A record that somebody called out. */
+void peering_on_beacon(struct consensusd *self, struct span record);
 /* A question or an answer about peers; return 0 or ERR_MALFORMED. */
 MUST_USE int peering_on_request(struct peer *peer, const struct bus_route *route, struct span body);
 MUST_USE int peering_on_response(struct peer *peer, struct span body);
@@ -218,4 +243,11 @@ void sync_blocks_look(struct consensusd *self, const struct consensus_status *st
 /* show.c */
 extern const char *const show_conditions[CONDITION_COUNT];
 void show_all(struct consensusd *self);
+
+/* show_peers.c */
+/* The metrics of this network's validators. */
+int show_peers_metrics(struct consensusd *self);
+void show_peers(struct consensusd *self);
+
+/* show.c */
 int show_open_query(struct consensusd *self, const uint8_t *secret);

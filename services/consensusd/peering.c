@@ -153,6 +153,12 @@ int peering_on_response(struct peer *peer, struct span body)
     return 0;
 }
 
+void peering_on_beacon(struct consensusd *self, struct span record)
+{
+    struct peerbook_event event = {.type = PEERBOOK_HEARD, .records = &record, .record_count = 1};
+    step(self, &event);
+}
+
 static void look_at_link(struct consensusd *self, struct peer *peer)
 {
     bool connected = peers_is_connected(peer);
@@ -232,6 +238,7 @@ int peering_open(struct consensusd *self)
     rc = rc == 0 ? read_stored(self) : rc;
     struct peerbook_event event = {.type = PEERBOOK_START, .wall_ms = (uint64_t)loop_wall_ms()};
     rc = rc == 0 ? step(self, &event) : rc;
+    rc = rc == 0 ? beacon_open(self) : rc;
     if (rc < 0)
         return rc;
     uint32_t known = 0;
@@ -244,6 +251,7 @@ int peering_open(struct consensusd *self)
 
 void peering_close(struct consensusd *self)
 {
+    beacon_close(self);
     peerbook_destroy(&self->book);
     for (uint32_t i = 0; i < GENESIS_VALIDATORS_MAX; i++)
         consensusd_peer_address_free(&self->configured[i]);

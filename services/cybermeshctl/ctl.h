@@ -27,7 +27,7 @@ struct ctl_verb {
     int (*run)(int argc, char *argv[]); /* argv[0] is the verb; gives an exit code */
 };
 
-extern const struct ctl_verb ctl_keys, ctl_testnet, ctl_produce, ctl_status, ctl_safety, ctl_verify;
+extern const struct ctl_verb ctl_keys, ctl_testnet, ctl_produce, ctl_status, ctl_peers, ctl_safety, ctl_verify;
 
 /* "cybermeshctl: ..." on standard error; returns code, for `return ctl_fail(CTL_USAGE, ...)`. */
 int ctl_fail(int code, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -8,8 +8,8 @@
 #include "common/edge/log.h"
 #include "services/cybermeshctl/ctl.h"
 
-static const struct ctl_verb *const verbs[] = {&ctl_keys,   &ctl_testnet, &ctl_produce,
-                                               &ctl_status, &ctl_safety,  &ctl_verify};
+static const struct ctl_verb *const verbs[] = {&ctl_keys,  &ctl_testnet, &ctl_produce, &ctl_status,
+                                               &ctl_peers, &ctl_safety,  &ctl_verify};
 
 static void print_help(FILE *out)
 {

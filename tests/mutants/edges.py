@@ -4,6 +4,8 @@ from mutant import mutant
 
 OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intake.c", "services/persistd/persist.c"
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
+PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
+PEER_METER = "services/consensusd/peer_meter.c"
 
 MUTANTS = [
     mutant("offset-moves-before-final", "an offset moves only past records that are final",
@@ -72,4 +74,17 @@ MUTANTS = [
     mutant("sender-not-compared", "the sender that a message names is the peer of its socket", "consensusd_daemon",
            (PEERS, "if (rc == 0 && frame.event.sender != peer->index) {",
             "if (rc == 0 && frame.event.sender >= self->genesis->validator_count) {")),
+
+    # Who is where: peer records.
+    mutant("peer-record-not-verified", "a record of addresses is signed by the validator it names", "consensusd_peerbook",
+           (PEERBOOK, "verdict = peer_record_verify(&record, validator, self->config.genesis);", "verdict = 0;")),
+    mutant("peer-record-older-taken", "only a higher version replaces a record", "consensusd_peerbook",
+           (PEERBOOK, "if (peer->held && record.version <= peer->record.version)",
+            "if (peer->held && record.version == peer->record.version)")),
+    mutant("peer-endpoint-not-checked", "a record names addresses that one host can have, never files or wildcards",
+           "base_peer_record",
+           (PEER_RECORD, """    if (!endpoints_are_good(&record.endpoints))
+        return PEER_RECORD_BAD_ENDPOINT;""", "    (void)endpoints_are_good;")),
+    mutant("peer-flood-not-limited", "who sends more than its share is not read", "consensusd_peer_meter",
+           (PEER_METER, "return passes;", "return true;")),
 ]

@@ -57,7 +57,25 @@ def frame(field: int, body: bytes) -> bytes:
     return number(1, 1) + number(2, 1) + number(3, 4) + number(4, 3) + data(field, body)
 
 
+def peer_record(validator: bytes) -> bytes:
+    texts = [b"tcp://192.0.2.1:20000", b"tcp://[2001:db8::1]:20001", b""]
+    return (b"cybermesh/peer-record/v1\0" + bytes(32) + validator + struct.pack(">Q", 1000)
+            + b"".join(struct.pack(">I", len(text)) + text for text in texts) + SIGNATURE)
+
+
+def peers() -> None:
+    def sync(field: int, body: bytes) -> bytes:
+        return number(1, 1) + data(field, body)
+
+    versions = data(2, number(1, 1) + number(2, 1000)) + data(2, number(1, 3) + number(2, 2**53 - 1))
+    write("peers", "request", sync(8, number(1, 5) + versions + data(3, peer_record(HASH))))
+    write("peers", "request-bare", sync(8, b""))
+    write("peers", "response", sync(9, number(1, 5) + data(2, peer_record(HASH)) * 3))
+    write("peers", "response-bare", sync(9, number(1, 5)))
+
+
 def main() -> None:
+    peers()
     proposal = data(1, header(4, 2)) + data(2, HASH) + data(2, bytes(32)) + data(3, qc(3))
     write("consensus", "proposal", frame(10, proposal + data(5, SIGNATURE) + data(6, SIGNATURE)))
     write("consensus", "proposal_tc", frame(10, proposal + data(4, tc(5)) + data(5, SIGNATURE) + data(6, SIGNATURE)))

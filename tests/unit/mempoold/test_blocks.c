@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "common/base/err.h"
@@ -335,6 +336,23 @@ static void with_nobody_to_ask_a_block_waits_for_ingestd(void **state)
                                      "[  500] resolved 7 B1: a\n");
 }
 
+/* consensusd has learnt where others are. */
+static void whoever_becomes_known_is_asked(void **state)
+{
+    struct pool_world *world = *state;
+    struct mempool_limits limits = pool_world_limits();
+    limits.peers = 0;
+    mempool_destroy(&world->pool);
+    assert_int_equal(mempool_new(&world->pool, &limits), 0);
+    pool_world_resolve(world, 7, "B1", 0, "a");
+    assert_string_equal(world->told, "");
+    pool_world_step(world, (struct mempool_event){.kind = MEMPOOL_PEERS, .peers = UINT64_MAX << 40 | 1 << 2});
+    for (uint64_t now_ms = 50; now_ms <= 1000; now_ms += 50)
+        pool_world_wait_until(world, now_ms);
+    assert_non_null(strstr(world->told, "from v2: a\n"));
+    assert_null(strstr(world->told, "from v1: a\n"));
+}
+
 static void a_block_above_the_transaction_limit_is_not_resolved(void **state)
 {
     struct pool_world *world = *state;
@@ -369,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_validators_are_given_what_waits_and_what_was_finalized, begin, end),
         cmocka_unit_test_setup_teardown(a_block_of_a_dropped_transaction_is_still_answered, begin, end),
         cmocka_unit_test_setup_teardown(with_nobody_to_ask_a_block_waits_for_ingestd, begin, end),
+        cmocka_unit_test_setup_teardown(whoever_becomes_known_is_asked, begin, end),
         cmocka_unit_test_setup_teardown(a_block_above_the_transaction_limit_is_not_resolved, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,6 +235,40 @@ static void fates_are_read(void **state)
     assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), ERR_VERSION);
 }
 
+static void where_others_are_is_read(void **state)
+{
+    (void)state;
+    PoolFrame frame = CYBERMESH__POOL__V1__POOL_FRAME__INIT;
+    Cybermesh__Pool__V1__Peer one, two;
+    cybermesh__pool__v1__peer__init(&one);
+    cybermesh__pool__v1__peer__init(&two);
+    Cybermesh__Pool__V1__Peer *list[] = {&one, &two};
+    Cybermesh__Pool__V1__Peers peers = CYBERMESH__POOL__V1__PEERS__INIT;
+    char first[] = "tcp://192.0.2.1:20002", second[] = "tcp://[2001:db8::2]:20002", bad[] = "ipc://ipc/pool.sock";
+    one.gossip = first;
+    two.validator = 63;
+    two.gossip = second;
+    peers.n_peers = 2;
+    peers.peers = list;
+    frame.version = POOL_CODEC_VERSION;
+    frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_PEERS;
+    frame.peers = &peers;
+    struct pool_codec_frame read;
+    assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), 0);
+    assert_int_equal(read.event.kind, MEMPOOL_PEERS);
+    assert_string_equal(read.gossip[0], first);
+    assert_string_equal(read.gossip[1], "");
+    assert_string_equal(read.gossip[63], second);
+    pool_codec_deinit(&read);
+    two.validator = 64;
+    assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), ERR_MALFORMED);
+    two.validator = 0;
+    assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), ERR_MALFORMED);
+    two.validator = 1;
+    two.gossip = bad;
+    assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), ERR_MALFORMED);
+}
+
 static void answers_to_consensusd_are_written(void **state)
 {
     (void)state;
@@ -363,6 +397,7 @@ int main(void)
         cmocka_unit_test(verdicts_and_rejections_are_written),
         cmocka_unit_test(what_consensusd_says_is_read),
         cmocka_unit_test(fates_are_read),
+        cmocka_unit_test(where_others_are_is_read),
         cmocka_unit_test(answers_to_consensusd_are_written),
         cmocka_unit_test(questions_and_answers_between_validators_survive_the_way),
         cmocka_unit_test(gossip_above_its_limits_is_refused),
