@@ -179,15 +179,36 @@ int blocktree_insert(struct blocktree *self, struct block **out, struct block **
     return 0;
 }
 
+enum { FATE_UNKNOWN, FATE_KEPT, FATE_LOST };
+
+/* A block's fate is its parent's. Each block is looked at a few times at most, however long the branches are: a validator
+ * that catches up advances through hundreds of blocks, once for each. */
+static void decide_fates(struct blocktree *self, struct block *root)
+{
+    for (struct block *each = self->all; each; each = each->next)
+        each->fate_ = FATE_UNKNOWN;
+    self->root->fate_ = FATE_LOST;
+    root->fate_ = FATE_KEPT;
+    for (struct block *each = self->all; each; each = each->next) {
+        const struct block *known = each;
+        while (known->fate_ == FATE_UNKNOWN)
+            known = known->parent;
+        uint8_t fate = known->fate_;
+        for (struct block *block = each; block->fate_ == FATE_UNKNOWN; block = block->parent)
+            block->fate_ = fate;
+    }
+}
+
 struct block *blocktree_advance(struct blocktree *self, struct block *block)
 {
     assert(block->parent == self->root);
     struct block *old_root = self->root;
+    decide_fates(self, block);
     struct block *dead = NULL;
     struct block **link = &self->all;
     while (*link) {
         struct block *each = *link;
-        if (blocktree_descends(each, block)) {
+        if (each->fate_ == FATE_KEPT) {
             link = &each->next;
             continue;
         }

@@ -37,6 +37,7 @@ struct block {
     bool has_qc;
     struct qc qc;
     struct block *next; /* list of all, or of the removed */
+    uint8_t fate_;      /* blocktree_advance(): 0 not known yet, else kept or lost */
 };
 
 struct blocktree; /* opaque */
