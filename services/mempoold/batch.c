@@ -1,7 +1,8 @@
 /* batch.c - two walks choose, a third one writes down.
  *
  * First every producer gets up to its quota, in mempool order; then what room is left goes to whoever is next in that
- * order. A batch that everything fits into is done after the first walk.
+ * order. A batch that everything fits into is done after the first walk. Proofs of equivocation have no producer and no
+ * quota; they are few, and first.
  */
 #include "services/mempoold/batch.h"
 
@@ -20,7 +21,8 @@ void batch_exclude(struct bodies *bodies, const struct hash *id, uint64_t number
     if (!body || body->state == BODY_RECENT || body->excluded_batch == number)
         return;
     body->excluded_batch = number;
-    fairness_batch_exclude(body->producer, body->size);
+    if (body->producer)
+        fairness_batch_exclude(body->producer, body->size);
 }
 
 static bool room_take(struct fairness_room *room, size_t bytes)
@@ -38,10 +40,12 @@ static void choose(struct bodies *bodies, uint64_t number, struct fairness_room 
     for (struct body *body = bodies_first(bodies); body && room->tx_count > 0; body = bodies_next(body)) {
         if (body->excluded_batch == number || body->taken_batch == number)
             continue;
-        if (!fairness_batch_fits(body->producer, quota, body->size) || !room_take(room, body->size))
+        bool fits = !body->producer || fairness_batch_fits(body->producer, quota, body->size);
+        if (!fits || !room_take(room, body->size))
             continue;
         body->taken_batch = number;
-        fairness_batch_take(body->producer, body->size);
+        if (body->producer)
+            fairness_batch_take(body->producer, body->size);
     }
 }
 

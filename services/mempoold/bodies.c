@@ -120,6 +120,10 @@ static void usage_add(struct bodies *self, const struct body *body)
         usage->held_count++;
         usage->held_bytes += body->size;
         break;
+    case BODY_PROOF:
+        usage->proof_count++;
+        usage->proof_bytes += body->size;
+        break;
     case BODY_RECENT:
         usage->recent_count++;
         usage->recent_bytes += body->size;
@@ -141,6 +145,11 @@ static void usage_remove(struct bodies *self, const struct body *body)
         usage->held_count--;
         usage->held_bytes -= body->size;
         break;
+    case BODY_PROOF:
+        assert(usage->proof_count > 0 && usage->proof_bytes >= body->size);
+        usage->proof_count--;
+        usage->proof_bytes -= body->size;
+        break;
     case BODY_RECENT:
         assert(usage->recent_count > 0 && usage->recent_bytes >= body->size);
         usage->recent_count--;
@@ -152,22 +161,24 @@ static void usage_remove(struct bodies *self, const struct body *body)
 /* Into the lists of those that wait. */
 static void wait_begin(struct bodies *self, struct body *body, enum body_state state, uint64_t now_ms)
 {
-    assert(state == BODY_POOLED || state == BODY_HELD);
+    assert(state != BODY_RECENT && (state == BODY_HELD || (state == BODY_PROOF) == body_is_proof(body)));
     assert(!self->waiting.newest || self->waiting.newest->since_ms <= now_ms);
     body->state = state;
     body->since_ms = now_ms;
     usage_add(self, body);
-    fairness_enter(body->producer, body->size);
+    if (body->producer)
+        fairness_enter(body->producer, body->size);
     order_insert(&self->order, &body->order);
     list_append(&self->waiting, body);
 }
 
 static void wait_end(struct bodies *self, struct body *body)
 {
-    assert(body->state == BODY_POOLED || body->state == BODY_HELD);
+    assert(body->state != BODY_RECENT);
     list_remove(&self->waiting, body);
     order_remove(&self->order, &body->order);
-    fairness_leave(body->producer, body->size);
+    if (body->producer)
+        fairness_leave(body->producer, body->size);
     usage_remove(self, body);
     body->producer = NULL;
 }
@@ -182,12 +193,13 @@ static void recent_end(struct bodies *self, struct body *body)
 /* Allocate and enter into the table; nothing else yet. */
 static int body_new(struct bodies *self, const struct bodies_new_body *what, struct body **out)
 {
-    struct span bytes = what->tx->body;
+    struct span bytes = what->tx ? what->tx->body : what->proof;
     assert(bytes.size <= TX_BODY_BYTES_MAX);
     struct body *body = malloc(sizeof *body + bytes.size);
     if (!body)
         return -ENOMEM;
-    *body = (struct body){.size = (uint32_t)bytes.size, .order.key = order_key_of(what->tx, what->id)};
+    *body = (struct body){.size = (uint32_t)bytes.size,
+                          .order.key = what->tx ? order_key_of(what->tx, what->id) : order_key_of_proof(what->id)};
     memcpy(body->bytes, bytes.data, bytes.size);
     int rc = map_put(self->by_id, what->id, body);
     if (rc < 0) {
@@ -208,25 +220,37 @@ struct fairness_room bodies_room(const struct bodies *self)
     };
 }
 
-static bool has_room(const struct bodies *self, size_t bytes)
+/* For one that waits in this state; HELD ones are bounded by their blocks. */
+static bool has_room(const struct bodies *self, enum body_state state, size_t bytes)
 {
+    if (state == BODY_PROOF)
+        return self->usage.proof_count < self->limits.proof_count_max;
+    if (state == BODY_HELD)
+        return true;
     struct fairness_room room = bodies_room(self);
     return room.tx_count > 0 && room.tx_bytes >= bytes;
+}
+
+static int charge_producer(struct bodies *self, const struct bodies_new_body *what, struct fairness_producer **out)
+{
+    struct hash key;
+    memcpy(key.bytes, what->tx->producer.bytes, HASH_BYTES);
+    *out = fairness_producer_get(self->fairness, &key, what->now_ms);
+    if (!*out)
+        return BODIES_FULL;
+    return what->state != BODY_POOLED || fairness_admit(self->fairness, *out, what->now_ms) ? 0 : BODIES_RATE;
 }
 
 int bodies_add(struct bodies *self, const struct bodies_new_body *what, struct body **out)
 {
     struct body *body = bodies_find(self, what->id);
     assert(!body || body->state == BODY_RECENT);
-    if (what->state == BODY_POOLED && !has_room(self, what->tx->body.size))
+    if (!has_room(self, what->state, what->tx ? what->tx->body.size : what->proof.size))
         return BODIES_FULL;
-    struct hash key;
-    memcpy(key.bytes, what->tx->producer.bytes, HASH_BYTES);
-    struct fairness_producer *producer = fairness_producer_get(self->fairness, &key, what->now_ms);
-    if (!producer)
-        return BODIES_FULL;
-    if (what->state == BODY_POOLED && !fairness_admit(self->fairness, producer, what->now_ms))
-        return BODIES_RATE;
+    struct fairness_producer *producer = NULL;
+    int verdict = what->tx ? charge_producer(self, what, &producer) : 0;
+    if (verdict != 0)
+        return verdict;
     if (body) {
         recent_end(self, body);
     } else {
@@ -262,12 +286,13 @@ void bodies_retire(struct bodies *self, struct body *body, uint64_t now_ms)
 void bodies_release(struct bodies *self, struct body *body, uint64_t now_ms)
 {
     assert(body->state == BODY_HELD);
-    if (!has_room(self, body->size)) {
+    enum body_state state = body_is_proof(body) ? BODY_PROOF : BODY_POOLED;
+    if (!has_room(self, state, body->size)) {
         bodies_retire(self, body, now_ms);
         return;
     }
     usage_remove(self, body);
-    body->state = BODY_POOLED;
+    body->state = state;
     body->held_block = 0;
     usage_add(self, body);
 }

@@ -1,6 +1,7 @@
 /* bodies.h - every transaction body that mempoold holds, by its id.
  *
- * A body waits (POOLED: admitted, within the pool's limits; HELD: fetched for a proposed block, outside them) or is
+ * A body waits (POOLED: admitted, within the pool's limits; PROOF: of a validator's equivocation, outside them, with a
+ * small limit of its own and no producer; HELD: fetched for a proposed block, outside them) or is
  * RECENT: finalized or refused, kept only so that slower validators can fetch it. Waiting bodies stand in two lists:
  * the mempool's order, and by age. Ids of finalized transactions are remembered longer than their bodies.
  *
@@ -24,13 +25,13 @@
 
 struct bodies;
 
-enum body_state { BODY_POOLED = 1, BODY_HELD, BODY_RECENT };
+enum body_state { BODY_POOLED = 1, BODY_HELD, BODY_RECENT, BODY_PROOF };
 
 struct body {
     struct order_node order; /* order.key.id is the transaction's id */
     struct body *older;      /* neighbours in the list by age */
     struct body *newer;
-    struct fairness_producer *producer; /* NULL when RECENT */
+    struct fairness_producer *producer; /* NULL when RECENT, and of a proof */
     uint64_t since_ms;                  /* waits, or is RECENT, since then */
     uint64_t excluded_batch;            /* the last batch it was left out of, ... */
     uint64_t taken_batch;               /* ... and the last that took it */
@@ -43,6 +44,7 @@ struct body {
 struct bodies_limits {
     uint32_t pooled_count_max; /* of the pool; 1 or more */
     uint64_t pooled_bytes_max;
+    uint32_t proof_count_max;
     uint64_t recent_bytes_max;
     uint32_t recent_count_max;
     uint32_t finalized_count_max; /* ids; 1 or more */
@@ -56,6 +58,8 @@ struct bodies_usage {
     uint64_t held_bytes;
     uint32_t recent_count;
     uint64_t recent_bytes;
+    uint32_t proof_count;
+    uint64_t proof_bytes;
 };
 
 /* Returns 0, -EINVAL or -ENOMEM. */
@@ -67,9 +71,10 @@ void bodies_destroy(struct bodies **self);
 struct body *bodies_find(const struct bodies *self, const struct hash *id);
 
 struct bodies_new_body {
-    const struct tx *tx; /* parsed from the bytes to be copied: tx->body */
+    const struct tx *tx; /* of an event, parsed from the bytes to be copied: tx->body; NULL: */
+    struct span proof;   /* of equivocation; its form is good */
     const struct hash *id;
-    enum body_state state; /* POOLED or HELD */
+    enum body_state state; /* HELD; or POOLED, of a proof PROOF */
     uint64_t now_ms;
 };
 
@@ -79,14 +84,15 @@ enum bodies_verdict {
 };
 
 /* Copy a new body in, to wait; its id is not here, or RECENT (then it waits again). now_ms never goes back. A POOLED
- * one needs room in the pool and is charged to its producer's rate. *out may be NULL. Returns 0, BODIES_FULL,
- * BODIES_RATE or -ENOMEM. */
+ * one needs room in the pool and is charged to its producer's rate; a PROOF needs room among the proofs. *out may be
+ * NULL. Returns 0, BODIES_FULL, BODIES_RATE or -ENOMEM. */
 MUST_USE int bodies_add(struct bodies *self, const struct bodies_new_body *what, struct body **out);
 
-/* HELD -> POOLED when the pool has room, else -> RECENT. */
+/* HELD -> POOLED, of a proof PROOF, when there is room, else -> RECENT. */
 void bodies_release(struct bodies *self, struct body *body, uint64_t now_ms);
 
-/* POOLED or HELD -> RECENT; may remove the oldest recent bodies, this one among them when it alone is too large. */
+/* POOLED, PROOF or HELD -> RECENT; may remove the oldest recent bodies, this one among them when it alone is too large.
+ */
 void bodies_retire(struct bodies *self, struct body *body, uint64_t now_ms);
 
 /* Remove it, in any state. */
@@ -111,6 +117,11 @@ struct fairness *bodies_fairness(const struct bodies *self);
 static inline const struct hash *body_id(const struct body *body)
 {
     return &body->order.key.id;
+}
+
+static inline bool body_is_proof(const struct body *body)
+{
+    return body->order.key.tx_class == ORDER_CLASS_PROOF;
 }
 
 static inline struct span body_span(const struct body *body)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/base/equivocation.h"
 #include "services/mempoold/batch.h"
 
 struct mempool {
@@ -49,6 +50,7 @@ static int parts_new(struct mempool *self)
     rc = bodies_new(&self->bodies, &(struct bodies_limits){
                                        .pooled_count_max = limits->tx_count_max,
                                        .pooled_bytes_max = limits->tx_bytes_max,
+                                       .proof_count_max = limits->validator_count,
                                        .recent_bytes_max = MEMPOOL_RECENT_BYTES_MAX,
                                        .recent_count_max = MEMPOOL_RECENT_COUNT_MAX,
                                        .finalized_count_max = MEMPOOL_FINALIZED_COUNT_MAX,
@@ -185,6 +187,28 @@ static enum mempool_verdict submit_one(struct mempool *self, struct span bytes, 
     return add_verdict(rc);
 }
 
+/* Proof of equivocation waits outside the limits, the rates and the shares of producers: it has none. */
+static void take_proof(struct mempool *self, struct span bytes, uint64_t now_ms)
+{
+    struct equivocation proof;
+    if (equivocation_decode(&proof, bytes) != 0) {
+        self->counters.bad_requests++;
+        return;
+    }
+    struct hash id = tx_id(bytes);
+    const struct body *known = bodies_find(self->bodies, &id);
+    if ((known && known->state != BODY_RECENT) || bodies_is_finalized(self->bodies, &id))
+        return;
+    uint64_t held_block = blocks_charge(self->blocks, &id, bytes.size);
+    struct bodies_new_body what = {
+        .proof = bytes, .id = &id, .state = held_block ? BODY_HELD : BODY_PROOF, .now_ms = now_ms};
+    struct body *body;
+    if (bodies_add(self->bodies, &what, &body) != 0)
+        return; /* full, or no memory: consensusd tells it again */
+    body->held_block = held_block;
+    blocks_arrived(self->blocks, &id);
+}
+
 static void on_submit(struct mempool *self, const struct mempool_submit *submit, uint64_t now_ms,
                       struct mempool_effects *effects)
 {
@@ -316,10 +340,12 @@ static void on_dropped(struct mempool *self, const struct mempool_dropped *dropp
     for (size_t i = 0; i < dropped->tx_count; i++) {
         const struct rejections_tx *tx = &dropped->txs[i];
         assert(tx->reason < REASON_COUNT);
+        const struct body *body = bodies_find(self->bodies, &tx->id);
+        bool is_proof = body && body_is_proof(body);
         self->counters.dropped[tx->reason] += retire_waiting(self, &tx->id, now_ms);
         if (tx->reason == REASON_NONE)
             bodies_finalized_put(self->bodies, &tx->id);
-        else
+        else if (!is_proof) /* ingestd has never heard of it */
             rejections_put(self->rejections, tx);
     }
 }
@@ -371,14 +397,17 @@ static int hold(struct mempool *self, const struct mempool_check *check, uint64_
 {
     struct tx tx;
     const char *why;
-    int rc = tx_parse(&tx, check->body, &why);
+    struct equivocation proof;
+    bool is_proof = tx_is_validator_evidence(check->body);
+    int rc = is_proof ? equivocation_decode(&proof, check->body) : tx_parse(&tx, check->body, &why);
     if (rc != 0)
         return rc;
     uint64_t held_block = blocks_charge(self->blocks, &check->id, check->body.size);
     if (held_block == 0)
         return 0;
     struct body *body;
-    struct bodies_new_body what = {.tx = &tx, .id = &check->id, .state = BODY_HELD, .now_ms = now_ms};
+    struct bodies_new_body what = {
+        .tx = is_proof ? NULL : &tx, .proof = check->body, .id = &check->id, .state = BODY_HELD, .now_ms = now_ms};
     if (bodies_add(self->bodies, &what, &body) != 0)
         return -ENOMEM;
     body->held_block = held_block;
@@ -461,6 +490,10 @@ static void apply(struct mempool *self, const struct mempool_event *event, struc
     case MEMPOOL_DROPPED:
         on_dropped(self, &event->dropped, now_ms);
         break;
+    case MEMPOOL_EVIDENCE:
+        for (size_t i = 0; i < event->evidence.body_count; i++)
+            take_proof(self, event->evidence.bodies[i], now_ms);
+        break;
     case MEMPOOL_FETCH:
         on_fetch(self, &event->fetch, effects);
         break;
@@ -493,8 +526,8 @@ struct mempool_pending mempool_pending(const struct mempool *self, uint64_t now_
     struct bodies_usage usage = bodies_usage(self->bodies);
     const struct body *oldest = bodies_oldest(self->bodies);
     return (struct mempool_pending){
-        .tx_count = usage.pooled_count + usage.held_count,
-        .tx_bytes = usage.pooled_bytes + usage.held_bytes,
+        .tx_count = usage.pooled_count + usage.held_count + usage.proof_count,
+        .tx_bytes = usage.pooled_bytes + usage.held_bytes + usage.proof_bytes,
         .oldest_age_ms = oldest ? now_ms - oldest->since_ms : 0,
     };
 }

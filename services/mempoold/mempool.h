@@ -64,6 +64,7 @@ enum mempool_event_kind {
     MEMPOOL_DROPPED,
     MEMPOOL_FETCH,    /* another validator asks */
     MEMPOOL_BODIES,   /* another validator answers */
+    MEMPOOL_EVIDENCE, /* proofs of equivocation, from consensusd */
     MEMPOOL_VERIFIED, /* what became of the bodies of a VERIFY effect */
     MEMPOOL_PEERS,    /* other validators can be asked now */
 };
@@ -103,6 +104,12 @@ struct mempool_dropped {
     size_t tx_count;
 };
 
+/* Proofs that are not committed, at most one for each validator; told again until they are. */
+struct mempool_evidence {
+    const struct span *bodies;
+    size_t body_count;
+};
+
 struct mempool_fetch {
     uint64_t request;
     const struct hash *tx_ids;
@@ -139,6 +146,7 @@ struct mempool_event {
         struct mempool_resolve resolve;
         struct mempool_finalized finalized;
         struct mempool_dropped dropped;
+        struct mempool_evidence evidence;
         struct mempool_fetch fetch;
         struct mempool_bodies bodies;
         struct mempool_checks verified;
@@ -225,7 +233,7 @@ struct mempool_counters {
     uint64_t expired;               /* above the TTL */
     uint64_t fetched;               /* verified bodies from other validators */
     uint64_t resolved;
-    uint64_t bad_requests;  /* a Resolve above the limits */
+    uint64_t bad_requests;  /* a Resolve above the limits, evidence that is none */
     uint64_t rejected_lost; /* notices that ingestd never acknowledged */
     uint64_t
         garbage[BLOCKS_VALIDATORS_MAX]; /* bodies from this validator that nobody asked for, or that are not valid */

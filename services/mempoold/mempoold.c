@@ -349,7 +349,7 @@ static int pool_open(struct mempoold *self)
         return rc;
     return verify_new(&self->verify, self->loop,
                       &(struct verify_options){.thread_count = (uint32_t)self->config->verify_threads,
-                                               .parameters = parameters,
+                                               .genesis = self->genesis,
                                                .done = on_verified,
                                                .context = self});
 }

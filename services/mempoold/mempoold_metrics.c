@@ -11,6 +11,7 @@ enum metric_index {
     POOL_BYTES,
     HELD_TXS,
     HELD_BYTES,
+    PROOFS,
     RECENT_TXS,
     RECENT_BYTES,
     OLDEST_AGE,
@@ -62,6 +63,9 @@ static const struct metric metric_table[METRIC_INDEX_COUNT] = {
                   .kind = METRIC_GAUGE,
                   .help = "Transactions fetched for proposed blocks, outside the limits."},
     [HELD_BYTES] = {.name = NAME("held_bytes"), .kind = METRIC_GAUGE, .help = "Bytes of these."},
+    [PROOFS] = {.name = NAME("validator_evidence"),
+                .kind = METRIC_GAUGE,
+                .help = "Proofs of equivocation that wait, outside the limits."},
     [RECENT_TXS] = {.name = NAME("recent_txs"),
                     .kind = METRIC_GAUGE,
                     .help = "Finalized transactions kept for other validators."},
@@ -181,6 +185,7 @@ static void update_gauges(struct mempoold_metrics *self, const struct mempool *p
     set(self, POOL_BYTES, 0, usage.pooled_bytes);
     set(self, HELD_TXS, 0, usage.held_count);
     set(self, HELD_BYTES, 0, usage.held_bytes);
+    set(self, PROOFS, 0, usage.proof_count);
     set(self, RECENT_TXS, 0, usage.recent_count);
     set(self, RECENT_BYTES, 0, usage.recent_bytes);
     set(self, OLDEST_AGE, 0, mempool_pending(pool, now_ms).oldest_age_ms);

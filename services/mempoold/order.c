@@ -30,12 +30,17 @@ static uint32_t level_count_of(const struct order *self, const struct hash *id)
 struct order_key order_key_of(const struct tx *tx, const struct hash *id)
 {
     return (struct order_key){
-        .tx_class = tx_class(tx),
+        .tx_class = ORDER_CLASS_EVENTS + tx_class(tx),
         .severity = tx->kind == TX_ANOMALY ? tx->severity : 0,
         .confidence_ppm = tx->kind == TX_ANOMALY ? tx->confidence_ppm : 0,
         .ts = tx->ts,
         .id = *id,
     };
+}
+
+struct order_key order_key_of_proof(const struct hash *id)
+{
+    return (struct order_key){.tx_class = ORDER_CLASS_PROOF, .id = *id};
 }
 
 int order_compare(const struct order_key *a, const struct order_key *b)

@@ -1,4 +1,5 @@
-/* order.h - the mempool's order: class, severity down, confidence down, time up, id up; and a set kept in that order.
+/* order.h - the mempool's order: proof of equivocation, then class, severity down, confidence down, time up, id up; and
+ * a set kept in that order.
  *
  * The set is a skip list of nodes that live inside the caller's objects: insert and remove are O(log n), the walk is a
  * linked list.
@@ -15,8 +16,10 @@
 
 enum { ORDER_LEVELS_MAX = 10 }; /* one in four nodes reaches the next level: good for 4^10 nodes */
 
+enum { ORDER_CLASS_PROOF, ORDER_CLASS_EVENTS };
+
 struct order_key {
-    uint32_t tx_class; /* 0 goes first: tx_class() */
+    uint32_t tx_class; /* ORDER_CLASS_PROOF goes first; of events ORDER_CLASS_EVENTS + tx_class() */
     uint32_t severity;
     uint32_t confidence_ppm;
     int64_t ts; /* unix s */
@@ -36,6 +39,8 @@ struct order {
 };
 
 struct order_key order_key_of(const struct tx *tx, const struct hash *id);
+/* Of proof of equivocation. */
+struct order_key order_key_of_proof(const struct hash *id);
 
 /* Below 0: a goes first; 0: the same id and the same rank. */
 int order_compare(const struct order_key *a, const struct order_key *b);

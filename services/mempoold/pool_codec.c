@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/base/genesis.h"
 #include "common/edge/pb.h"
 #include "proto/pool.pb-c.h"
 
@@ -82,6 +83,20 @@ static int decode_dropped(struct pool_codec_frame *out, const Cybermesh__Pool__V
     return 0;
 }
 
+static int decode_evidence(struct pool_codec_frame *out, const Cybermesh__Pool__V1__Evidence *evidence)
+{
+    if (evidence->n_bodies > GENESIS_VALIDATORS_MAX)
+        return ERR_TOO_LARGE;
+    out->spans = calloc(evidence->n_bodies ? evidence->n_bodies : 1, sizeof *out->spans);
+    if (!out->spans)
+        return -ENOMEM;
+    for (size_t i = 0; i < evidence->n_bodies; i++)
+        out->spans[i] = span_of(evidence->bodies[i].data, evidence->bodies[i].len);
+    out->event.kind = MEMPOOL_EVIDENCE;
+    out->event.evidence = (struct mempool_evidence){.bodies = out->spans, .body_count = evidence->n_bodies};
+    return 0;
+}
+
 static int decode_peers(struct pool_codec_frame *out, const Cybermesh__Pool__V1__Peers *peers)
 {
     for (size_t i = 0; i < peers->n_peers; i++) {
@@ -113,6 +128,8 @@ static int decode_body(struct pool_codec_frame *out, const Frame *frame)
         return decode_finalized(out, frame->finalized);
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_DROPPED:
         return decode_dropped(out, frame->dropped);
+    case CYBERMESH__POOL__V1__POOL_FRAME__BODY_EVIDENCE:
+        return decode_evidence(out, frame->evidence);
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_PEERS:
         return decode_peers(out, frame->peers);
     case CYBERMESH__POOL__V1__POOL_FRAME__BODY_PENDING:
@@ -148,6 +165,7 @@ void pool_codec_deinit(struct pool_codec_frame *frame)
         cybermesh__pool__v1__pool_frame__free_unpacked(frame->message, NULL);
     free(frame->hashes);
     free(frame->dropped);
+    free(frame->spans);
     *frame = (struct pool_codec_frame){0};
 }
 

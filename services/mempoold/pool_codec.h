@@ -17,12 +17,13 @@
 enum { POOL_CODEC_FRAME_BYTES_MAX = 16 << 20, POOL_CODEC_VERSION = 1 };
 
 struct pool_codec_frame {
-    struct mempool_event event; /* WATCH, TAKE_BATCH, RESOLVE, FINALIZED, DROPPED or PEERS; now_ms is 0 */
+    struct mempool_event event; /* WATCH, TAKE_BATCH, RESOLVE, FINALIZED, DROPPED, EVIDENCE or PEERS; now_ms is 0 */
     /* PEERS: where they are, by validator; else, and where nothing was told, "". event.peers names the others. */
     char gossip[GENESIS_VALIDATORS_MAX][PEER_RECORD_ENDPOINT_BYTES_MAX + 1];
     void *message;
     struct hash *hashes;
     struct rejections_tx *dropped;
+    struct span *spans;
 };
 
 /* Returns 0 (then end *out with pool_codec_deinit()), ERR_MALFORMED, ERR_VERSION, ERR_TOO_LARGE or -ENOMEM. */

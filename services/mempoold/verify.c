@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/equivocation.h"
 #include "common/edge/log.h"
 #include "common/edge/txcheck.h"
 #include "common/edge/workers.h"
@@ -48,15 +49,24 @@ void verify_destroy(struct verify **self)
     *self = NULL;
 }
 
+/* All that the body alone decides. Proof of equivocation is judged by the genesis file's validators. */
+static int check(const struct txcheck_context *context, const struct genesis *genesis, struct span body)
+{
+    struct equivocation proof;
+    if (tx_is_validator_evidence(body))
+        return equivocation_check(&proof, body, genesis);
+    struct tx tx;
+    const char *why;
+    return txcheck_run(context, body, &tx, &why);
+}
+
 static void job_work(void *argument)
 {
     struct job *job = argument;
-    struct txcheck_context context = txcheck_static(job->owner->options.parameters);
-    for (size_t i = 0; i < job->check_count; i++) {
-        struct tx tx;
-        const char *why;
-        job->checks[i].result = txcheck_run(&context, job->checks[i].body, &tx, &why);
-    }
+    const struct genesis *genesis = job->owner->options.genesis;
+    struct txcheck_context context = txcheck_static(&genesis->parameters);
+    for (size_t i = 0; i < job->check_count; i++)
+        job->checks[i].result = check(&context, genesis, job->checks[i].body);
 }
 
 static void job_done(void *argument)

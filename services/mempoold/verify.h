@@ -18,7 +18,7 @@ enum { VERIFY_JOB_COUNT_MAX = 32 }; /* bodies of one job: about a millisecond of
 
 struct verify_options {
     uint32_t thread_count;
-    const struct genesis_parameters *parameters;                      /* outlives the checks */
+    const struct genesis *genesis;                                    /* outlives the checks */
     void (*done)(void *context, const struct mempool_checks *checks); /* checks are borrowed for the call */
     void *context;
 };

@@ -44,6 +44,8 @@ def main() -> None:
     cases = sorted(vectors, key=lambda case: len(case["body"]))[:4]
     bodies = [bytes.fromhex(case["body"]) for case in cases]
     ids = [bytes.fromhex(case["tx_id"]) for case in cases]
+    proofs = json.loads((ROOT / "tests" / "vectors" / "equivocations.json").read_text(encoding="ascii"))["cases"]
+    proofs = [bytes.fromhex(case["body"]) for case in proofs]
     block = b"B" * 32
     write("admission", [
         frame(2, b""),
@@ -59,6 +61,8 @@ def main() -> None:
         frame(6, number(1, 4) + data(2, block) + data(3, ids[0]) + number(5, 1)),
         frame(8, number(1, 9) + data(2, block) + b"".join(data(3, tx) for tx in ids[:2])),
         frame(9, data(1, data(1, ids[3]) + number(2, 11))),
+        frame(10, b"".join(data(1, proof) for proof in proofs[:3])),
+        frame(10, b"".join(data(1, proof) for proof in proofs[-6:])),
     ])
     write("gossip", [
         frame(2, number(1, 5) + b"".join(data(2, tx) for tx in ids)),

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/equivocation.h"
+
 enum { NAMES_MAX = 512 };
 
 struct mempool_limits pool_world_limits(void)
@@ -95,6 +97,20 @@ struct pool_world_tx *pool_world_make(struct pool_world *world, const char *name
     tx_encode(made->body, &fields);
     made->id = tx_id(span_of(made->body, made->size));
     free(content);
+    return made;
+}
+
+struct pool_world_tx *pool_world_make_proof(struct pool_world *world, const char *name, uint64_t view)
+{
+    assert(world->tx_count < POOL_WORLD_TX_MAX);
+    struct pool_world_tx *made = &world->txs[world->tx_count++];
+    snprintf(made->name, sizeof made->name, "%s", name);
+    struct equivocation proof = {.kind = EQUIVOCATION_VOTE, .view = view};
+    proof.statements[1].block_id.bytes[0] = 1;
+    made->body = malloc(EQUIVOCATION_BODY_BYTES_MAX);
+    assert(made->body);
+    made->size = equivocation_encode(made->body, &proof);
+    made->id = tx_id(span_of(made->body, made->size));
     return made;
 }
 
@@ -263,6 +279,13 @@ void pool_world_submit(struct pool_world *world, uint64_t batch, const char *tex
                                .kind = MEMPOOL_SUBMIT,
                                .submit = {.batch = batch, .bodies = names->bodies, .body_count = names->count},
                            });
+}
+
+void pool_world_evidence(struct pool_world *world, const char *text)
+{
+    const struct names *names = names_of(world, text);
+    pool_world_step(world, (struct mempool_event){.kind = MEMPOOL_EVIDENCE,
+                                                  .evidence = {.bodies = names->bodies, .body_count = names->count}});
 }
 
 void pool_world_take(struct pool_world *world, uint32_t count_max, const char *excluded_blocks)

@@ -56,6 +56,8 @@ void pool_world_clear(struct pool_world *world);
 
 /* Make a transaction, and find it by its name. */
 struct pool_world_tx *pool_world_make(struct pool_world *world, const char *name, struct pool_world_kind kind);
+/* Proof that somebody voted twice in this view. */
+struct pool_world_tx *pool_world_make_proof(struct pool_world *world, const char *name, uint64_t view);
 struct pool_world_tx *pool_world_tx(struct pool_world *world, const char *name);
 /* The id of a block by its name. */
 struct hash pool_world_block(const char *name);
@@ -66,6 +68,8 @@ void pool_world_wait_until(struct pool_world *world, uint64_t now_ms); /* one ti
 /* Events in the words of the stories; names are separated by spaces, unknown names become transactions, each one second
  * younger than the one before, so that they go in the order in which a story names them. */
 void pool_world_submit(struct pool_world *world, uint64_t batch, const char *names);
+/* consensusd tells proofs. */
+void pool_world_evidence(struct pool_world *world, const char *names);
 void pool_world_take(struct pool_world *world, uint32_t count_max, const char *excluded_blocks);
 void pool_world_resolve(struct pool_world *world, uint64_t request, const char *block, uint32_t proposer,
                         const char *names);

@@ -228,6 +228,25 @@ static void fates_are_read(void **state)
     assert_int_equal(read.event.dropped.tx_count, 1);
     assert_int_equal(read.event.dropped.txs[0].reason, REASON_COUNT - 1);
     pool_codec_deinit(&read);
+    ProtobufCBinaryData proof = bytes(tx, HASH_BYTES), proofs[BLOCKS_VALIDATORS_MAX + 1];
+    for (size_t i = 0; i < ARRAY_COUNT(proofs); i++)
+        proofs[i] = proof;
+    Cybermesh__Pool__V1__Evidence evidence = CYBERMESH__POOL__V1__EVIDENCE__INIT;
+    evidence.n_bodies = BLOCKS_VALIDATORS_MAX;
+    evidence.bodies = proofs;
+    frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_EVIDENCE;
+    frame.evidence = &evidence;
+    assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), 0);
+    assert_int_equal(read.event.kind, MEMPOOL_EVIDENCE);
+    assert_int_equal(read.event.evidence.body_count, BLOCKS_VALIDATORS_MAX);
+    assert_int_equal(read.event.evidence.bodies[1].size, HASH_BYTES);
+    assert_memory_equal(read.event.evidence.bodies[1].data, tx, HASH_BYTES);
+    pool_codec_deinit(&read);
+    evidence.n_bodies++;
+    assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), ERR_TOO_LARGE);
+
+    frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_DROPPED;
+    frame.dropped = &dropped;
     one.reason = REASON_COUNT;
     assert_int_equal(pool_codec_decode(&read, packed(&frame.base)), ERR_MALFORMED);
     one.reason = 0;

@@ -48,11 +48,11 @@ static void only_an_anomaly_has_severity_and_confidence(void **state)
     struct tx watch = {.kind = TX_POLICY, .ts = 5, .action = span_text("watch")};
     assert_int_equal(order_key_of(&anomaly, &id).severity, 7);
     assert_int_equal(order_key_of(&anomaly, &id).confidence_ppm, 3);
-    assert_int_equal(order_key_of(&anomaly, &id).tx_class, 2);
+    assert_int_equal(order_key_of(&anomaly, &id).tx_class, ORDER_CLASS_EVENTS + 2);
     assert_int_equal(order_key_of(&evidence, &id).severity, 0);
-    assert_int_equal(order_key_of(&evidence, &id).tx_class, 2);
-    assert_int_equal(order_key_of(&drop, &id).tx_class, 0);
-    assert_int_equal(order_key_of(&watch, &id).tx_class, 1);
+    assert_int_equal(order_key_of(&evidence, &id).tx_class, ORDER_CLASS_EVENTS + 2);
+    assert_int_equal(order_key_of(&drop, &id).tx_class, ORDER_CLASS_EVENTS + 0);
+    assert_int_equal(order_key_of(&watch, &id).tx_class, ORDER_CLASS_EVENTS + 1);
 }
 
 enum { NODE_COUNT = 2000 };
