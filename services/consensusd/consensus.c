@@ -182,6 +182,9 @@ static void dispatch(struct consensus *self, const struct consensus_event *event
     case CONSENSUS_POOL:
         pool_changed(self, event->u.pool.tx_count, event->u.pool.oldest_age_ms);
         break;
+    case CONSENSUS_ACCUSED:
+        evidence_known(self, event->u.accused);
+        break;
     case CONSENSUS_EXECUTOR_RESET:
         executor_reset(self);
         break;

@@ -102,6 +102,7 @@ enum consensus_event_type {
     CONSENSUS_CHECKED,        /* answer to CHECK */
     CONSENSUS_RECHECKED,      /* answer to RECHECK */
     CONSENSUS_POOL,           /* the pool's size changed */
+    CONSENSUS_ACCUSED,        /* proof against these is kept already, or has done its work: nothing more is told */
     CONSENSUS_EXECUTOR_RESET, /* the executor lost its speculative versions: every CHECK is asked again */
 };
 
@@ -143,6 +144,7 @@ struct consensus_event {
             uint32_t tx_count;
             uint64_t oldest_age_ms;
         } pool;
+        uint64_t accused; /* bit i: validator i */
     } u;
 };
 

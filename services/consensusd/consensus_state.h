@@ -174,6 +174,8 @@ void evidence_of_vote(struct consensus *self, uint32_t validator, const struct c
 /* A proposal with a good signature. */
 void evidence_of_proposal(struct consensus *self, uint32_t validator, const struct equivocation_statement *proposal);
 void evidence_on_event(struct consensus *self, const struct consensus_event *event);
+/* From the own store, or because a committed block has it. */
+void evidence_known(struct consensus *self, uint64_t validators);
 
 /* commit.c */
 /* Two-chain rule for a block that has its certificate. */

@@ -92,13 +92,8 @@ static int carry_out(struct consensusd *self, const struct consensus_effect *eff
         peers_broadcast(self, effect);
         break;
     case CONSENSUS_SEND_EVIDENCE: {
-        int offender = genesis_validator_index(self->genesis, &effect->u.evidence->offender);
-        log_warn("validator.equivocated", "validator=%s kind=%s view=%llu",
-                 LOG_QUOTE_TEXT(self->genesis->validators[offender].name),
-                 effect->u.evidence->kind == EQUIVOCATION_VOTE ? "vote" : "proposal",
-                 (unsigned long long)effect->u.evidence->view);
-        peers_broadcast(self, effect);
-        break;
+        int rc = proofs_take(self, effect->u.evidence);
+        return rc < 0 ? rc : self->failure;
     }
     case CONSENSUS_SEND_VOTE:
     case CONSENSUS_SEND_NEW_VIEW:
@@ -268,6 +263,9 @@ int consensusd_start_core(struct consensusd *self)
     rc = safety_store_each_open(self->store, restore_block, self);
     if (rc < 0)
         return log_failure(rc, "read the blocks voted for");
+    rc = proofs_restore(self);
+    if (rc < 0)
+        return log_failure(rc, "read the proofs of equivocation");
     struct consensus_status status;
     consensus_status(self->core, &status);
     log_info("consensus.started", "height=%llu view=%llu last_voted_view=%llu quorum=%u of=%u",

@@ -52,6 +52,7 @@ enum consensusd_metric {
     CONSENSUSD_METRIC_SIGNATURES,
     CONSENSUSD_METRIC_EQUIVOCATIONS,
     CONSENSUSD_METRIC_OFFENDERS,
+    CONSENSUSD_METRIC_PROOFS_HELD,
     CONSENSUSD_METRIC_TIMEOUT_REASONS, /* by enum consensus_timeout_reason */
     CONSENSUSD_METRIC_DROPPED,         /* by enum consensusd_drop */
     CONSENSUSD_METRIC_RECEIVED,        /* by type of message */
@@ -179,6 +180,12 @@ struct consensusd {
     uint64_t resume_sent;     /* last height sent while resuming */
     uint64_t resume_ms;
     uint64_t executor_heard_ms, pool_heard_ms;
+
+    /* proofs.c */
+    uint64_t proofs_held; /* bit i: proofs[i], which no committed block has */
+    uint64_t inactive;    /* bit i: validator i, in executord's last durable state */
+    uint64_t proofs_told_ms;
+    struct equivocation proofs[GENESIS_VALIDATORS_MAX];
 };
 
 /* consensusd.c */
@@ -199,6 +206,15 @@ void stages_recheck(struct consensusd *self, const struct hash *parent_id, uint6
 void stages_forget(struct consensusd *self, const struct hash *block_id);
 /* Bodies of a block came by sync. */
 void stages_bodies_arrived(struct consensusd *self, const struct hash *block_id);
+
+/* proofs.c */
+/* A new proof of equivocation: stored, told. Returns 0 or the errors of the store. */
+int proofs_take(struct consensusd *self, const struct equivocation *proof);
+/* Those of the store, once the core is there. Returns 0, ERR_CORRUPT or the store's errors. */
+int proofs_restore(struct consensusd *self);
+void proofs_tick(struct consensusd *self); /* every RESEND_MS */
+/* executord has these as inactive (bit i: validator i) in its last durable state. */
+void proofs_settle(struct consensusd *self, uint64_t inactive);
 
 /* handover.c */
 /* Store a committed block, tell mempoold and executord. */

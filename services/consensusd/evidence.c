@@ -3,7 +3,8 @@
  * "Two signed votes, or two signed proposals, by one validator for one view and different blocks are evidence; it is
  * broadcast." The tally keeps the first vote and the first proposal of each validator in each view of its window; a
  * second, different one makes the proof. One proof per offender is kept and told, once by each validator: so memory and
- * messages are bounded by the number of validators.
+ * messages are bounded by the number of validators. Kept proofs, and whom they have punished, come back from the shell
+ * after a restart.
  */
 #include "services/consensusd/consensus_state.h"
 
@@ -66,6 +67,12 @@ void evidence_of_proposal(struct consensus *self, uint32_t validator, const stru
         .statements = {before->statement, *proposal},
     };
     accuse(self, validator, &equivocation);
+}
+
+void evidence_known(struct consensus *self, uint64_t validators)
+{
+    self->accused |= validators;
+    self->counters.offenders = (uint64_t)__builtin_popcountll(self->accused);
 }
 
 /* Anybody may tell it: it is judged by itself, and told on once. */

@@ -303,6 +303,7 @@ static void on_height(struct consensusd *self, const Cybermesh__Execution__V1__H
         consensusd_stop(self, rc, "begin at the genesis block");
         return;
     }
+    proofs_settle(self, height->inactive);
     bool same = self->executor_known && self->executor_epoch == height->epoch;
     /* Commits that went astray: what it has not got after RESEND_MS is sent again. */
     bool stuck = height->height < self->committed_height && height->height == self->executor_height &&

@@ -88,6 +88,23 @@ void pool_client_watch(struct consensusd *self)
     stages_send(self->pool, &frame.base);
 }
 
+void pool_client_evidence(struct consensusd *self, const struct span *bodies, size_t count)
+{
+    pool_pb frame;
+    pool_frame(&frame);
+    Cybermesh__Pool__V1__Evidence evidence;
+    cybermesh__pool__v1__evidence__init(&evidence);
+    ProtobufCBinaryData *list = stages_loan_spans(bodies, count);
+    if (!list)
+        return;
+    evidence.n_bodies = count;
+    evidence.bodies = list;
+    frame.body_case = CYBERMESH__POOL__V1__POOL_FRAME__BODY_EVIDENCE;
+    frame.evidence = &evidence;
+    stages_send(self->pool, &frame.base);
+    free(list);
+}
+
 void pool_client_peers(struct consensusd *self)
 {
     Cybermesh__Pool__V1__Peer items[GENESIS_VALIDATORS_MAX];

@@ -1,9 +1,10 @@
-/* safety_store.c - four tables.
+/* safety_store.c - five tables.
  *
  * meta    "voting" (common/base/voting.h), "genesis"
  * blocks  height -> id, header, own certificate, proof; the committed ones, appended
  * bodies  block id -> parent's certificate, header, bodies; of voted and committed blocks
  * open    height || block id -> nothing; which of `bodies` are voted for and not committed
+ * evidence  validator id -> the proof that it equivocated, until a committed block has one
  *
  * Every write renews the voting record, with the number of the write in it: a file whose parts are of different writes
  * is found at the start. The mark beside the key follows each write, so an older copy of the file is found too.
@@ -158,6 +159,22 @@ int safety_store_forget(struct safety_store *self, const struct hash *id, uint64
     safety_codec_open_key(key, height, id);
     int rc = queue_delete(self, self->open, span_of(key, sizeof key));
     return rc == 0 ? queue_delete(self, self->bodies, span_of(id->bytes, HASH_BYTES)) : rc;
+}
+
+static void put_span(struct bytes_writer *writer, const void *value)
+{
+    bytes_put_span(writer, *(const struct span *)value);
+}
+
+int safety_store_put_evidence(struct safety_store *self, const struct hash *offender, struct span body)
+{
+    int rc = queue_put(self, self->evidence, span_of(offender->bytes, HASH_BYTES), 0, put_span, &body);
+    return rc == 0 ? safety_store_flush(self) : rc;
+}
+
+int safety_store_drop_evidence(struct safety_store *self, const struct hash *offender)
+{
+    return queue_delete(self, self->evidence, span_of(offender->bytes, HASH_BYTES));
 }
 
 uint64_t safety_store_height(const struct safety_store *self)
@@ -350,4 +367,21 @@ void safety_store_close(struct safety_store **self)
 uint64_t safety_store_bytes(const struct safety_store *self)
 {
     return store_usage(self->store).used_bytes;
+}
+
+struct evidence_visit {
+    safety_store_evidence_fn *visit;
+    void *context;
+};
+
+static int visit_evidence(void *context, const struct store_entry *entry)
+{
+    const struct evidence_visit *visit = context;
+    return visit->visit(visit->context, entry->value);
+}
+
+int safety_store_each_evidence(struct safety_store *self, safety_store_evidence_fn *visit, void *context)
+{
+    struct evidence_visit each = {visit, context};
+    return store_each_bytes(self->store, self->evidence, span_of(NULL, 0), visit_evidence, &each);
 }

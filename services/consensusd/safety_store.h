@@ -1,4 +1,5 @@
-/* safety_store.h - what consensusd must not forget: the voting state, the blocks it voted for, the committed blocks.
+/* safety_store.h - what consensusd must not forget: the voting state, the blocks it voted for, the committed blocks,
+ * proofs of equivocation that no block has yet.
  *
  * The voting state and the block voted for are written in one synced transaction before the vote leaves. A commit needs
  * no sync of its own: if it is lost, the certificates that it followed from arrive again; so it waits for the next
@@ -78,6 +79,15 @@ MUST_USE int safety_store_commit(struct safety_store *self, const struct consens
 MUST_USE int safety_store_forget(struct safety_store *self, const struct hash *id, uint64_t height);
 /* Write what is queued. */
 MUST_USE int safety_store_flush(struct safety_store *self);
+
+/* Keep the proof against this validator, in place of an earlier one; synced. */
+MUST_USE int safety_store_put_evidence(struct safety_store *self, const struct hash *offender, struct span body);
+/* Queue its removal; without one nothing happens. */
+MUST_USE int safety_store_drop_evidence(struct safety_store *self, const struct hash *offender);
+/* Show each proof; the body ends with the call, and the visitor may not use the store. Stops at its first result other
+ * than 0 and returns that. */
+typedef int safety_store_evidence_fn(void *context, struct span body);
+MUST_USE int safety_store_each_evidence(struct safety_store *self, safety_store_evidence_fn *visit, void *context);
 
 /* Height of the last committed block that is written; 0: none above genesis. */
 uint64_t safety_store_height(const struct safety_store *self);

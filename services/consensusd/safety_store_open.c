@@ -40,7 +40,8 @@ static int open_tables(struct safety_store *self)
 {
     int rc = store_table_open(self->store, "blocks", STORE_KEYS_HEIGHT, &self->blocks);
     rc = rc == 0 ? store_table_open(self->store, "bodies", STORE_KEYS_BYTES, &self->bodies) : rc;
-    return rc == 0 ? store_table_open(self->store, "open", STORE_KEYS_BYTES, &self->open) : rc;
+    rc = rc == 0 ? store_table_open(self->store, "open", STORE_KEYS_BYTES, &self->open) : rc;
+    return rc == 0 ? store_table_open(self->store, "evidence", STORE_KEYS_BYTES, &self->evidence) : rc;
 }
 
 static int see_any(void *context, const struct store_entry *entry)

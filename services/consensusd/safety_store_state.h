@@ -14,7 +14,7 @@ enum { SAFETY_STORE_OPS_MAX = 4096 };
 
 struct safety_store {
     struct store *store;
-    struct store_table meta, blocks, bodies, open;
+    struct store_table meta, blocks, bodies, open, evidence;
     /* Queued; keys and values in memory of their own; room for the voting record. */
     struct store_op ops[SAFETY_STORE_OPS_MAX + 1];
     uint8_t *memory[SAFETY_STORE_OPS_MAX];

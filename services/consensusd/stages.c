@@ -258,6 +258,7 @@ void stages_tick(struct consensusd *self)
 {
     uint64_t now_ms = loop_now_ms();
     pool_client_watch(self);
+    proofs_tick(self);
     execution_client_height(self);
     for (size_t i = 0; i < JOBS_MAX; i++) {
         struct job *job = &self->jobs[i];

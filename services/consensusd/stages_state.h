@@ -1,6 +1,6 @@
 /* stages_state.h - what the files share that speak with mempoold and executord: jobs, and frames of both arrows.
  *
- * Private to peering.c, stages.c, pool_client.c, execution_client.c and handover.c.
+ * Private to peering.c, stages.c, pool_client.c, execution_client.c, handover.c and proofs.c.
  */
 #pragma once
 
@@ -37,6 +37,8 @@ void pool_client_resolve(struct consensusd *self, const struct block_header *hea
                          const struct hash *tx_ids, uint64_t request);
 void pool_client_finalized(struct consensusd *self, const struct consensus_commit *commit);
 void pool_client_watch(struct consensusd *self);
+/* Proofs of equivocation that no committed block has. */
+void pool_client_evidence(struct consensusd *self, const struct span *bodies, size_t count);
 /* Where other validators' mempoold are. */
 void pool_client_peers(struct consensusd *self);
 /* What execution refused leaves the pool, with its reason. */

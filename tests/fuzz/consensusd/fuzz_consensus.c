@@ -69,6 +69,7 @@ static bool as_effect(struct consensus_effect *out, const struct consensus_event
     case CONSENSUS_RESTORED:
     case CONSENSUS_BUILT:
     case CONSENSUS_BUILD_FAILED:
+    case CONSENSUS_ACCUSED:
     case CONSENSUS_CHECKED:
     case CONSENSUS_RECHECKED:
     case CONSENSUS_POOL:

@@ -73,6 +73,9 @@ struct validator {
     /* mempoold */
     bool pooled[TXS_MAX];
     uint32_t dropped_reason[TXS_MAX];
+    uint32_t watches;       /* how often consensusd asked for news */
+    uint32_t proofs;        /* how often it handed a proof of equivocation over */
+    struct hash proof_hash; /* of the last */
     /* executord */
     uint64_t epoch;
     struct version versions[VERSIONS_MAX];
@@ -84,6 +87,7 @@ struct validator {
     uint64_t refused;           /* STATUS_BAD_ROOT answers */
     bool lies;                  /* the blocks that it builds have a wrong root */
     unsigned retention;         /* BLOCK_RETENTION */
+    uint64_t inactive;          /* who equivocated, in its state */
 };
 
 static const char *daemon_path;
@@ -236,6 +240,13 @@ static void leave_pool(struct validator *self, const ProtobufCBinaryData *id, ui
     }
 }
 
+static void on_evidence(struct validator *self, const Cybermesh__Pool__V1__Evidence *evidence)
+{
+    assert_int_equal(evidence->n_bodies, 1);
+    self->proof_hash = hash_of(span_of(evidence->bodies[0].data, evidence->bodies[0].len));
+    self->proofs++;
+}
+
 static void on_pool(struct validator *self, struct bus_message *message)
 {
     pool_pb *frame = cybermesh__pool__v1__pool_frame__unpack(NULL, message->payload.size, message->payload.data);
@@ -243,7 +254,9 @@ static void on_pool(struct validator *self, struct bus_message *message)
     assert_int_equal(frame->version, 1);
     self->pool_route = message->route;
     if (frame->body_case == CYBERMESH__POOL__V1__POOL_FRAME__BODY_WATCH)
-        tell_pending(self);
+        self->watches++, tell_pending(self);
+    else if (frame->body_case == CYBERMESH__POOL__V1__POOL_FRAME__BODY_EVIDENCE)
+        on_evidence(self, frame->evidence);
     else if (frame->body_case == CYBERMESH__POOL__V1__POOL_FRAME__BODY_TAKE_BATCH)
         on_take(self, frame->take_batch);
     else if (frame->body_case == CYBERMESH__POOL__V1__POOL_FRAME__BODY_RESOLVE)
@@ -431,6 +444,7 @@ static void on_execution(struct validator *self, struct bus_message *message)
     if (frame->body_case == CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_HEIGHT_REQUEST) {
         cybermesh__execution__v1__height__init(out.height = &height);
         height.height = self->height;
+        height.inactive = self->inactive;
         height.epoch = self->epoch;
         height.block_id = (ProtobufCBinaryData){HASH_BYTES, self->chain[self->height].bytes};
         block_header_encode(encoded, &genesis_header);
@@ -1040,7 +1054,8 @@ static void publish_heartbeat_of(uint32_t index, struct bus_socket *pub)
     free(frame);
 }
 
-static void who_speaks_in_anothers_name_is_not_heard(void **state)
+/* This test speaks in the place of v3, and v0 hears it. */
+static void take_the_place_of_the_last(void)
 {
     stop(3, SIGKILL);
     uint8_t secret[32] = {0xc0, 4};
@@ -1053,6 +1068,11 @@ static void who_speaks_in_anothers_name_is_not_heard(void **state)
                                   .queue_count_max = 100};
     assert_int_equal(bus_allow(bus, "liar", genesis->validators[0].consensus_curve_key, "v0"), 0);
     assert_int_equal(bus_pub_bind(&liar, bus, &options), 0);
+}
+
+static void who_speaks_in_anothers_name_is_not_heard(void **state)
+{
+    take_the_place_of_the_last();
     uint64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (!log_has(0, "frame.bad")) {
         assert_true(now_ms() < deadline_ms);
@@ -1060,6 +1080,92 @@ static void who_speaks_in_anothers_name_is_not_heard(void **state)
         play_for(20);
     }
     assert_true(log_has(0, "peer=\"v3\""));
+}
+
+/* The validator voted for two blocks in view 1. */
+static struct equivocation proof_against(uint32_t index)
+{
+    uint8_t seed[32] = {(uint8_t)(index + 1), 0x51}, message[CERT_VOTE_BYTES];
+    struct sign_key key;
+    sign_key_from_seed(&key, seed);
+    struct equivocation proof = {.offender = genesis->validators[index].id, .kind = EQUIVOCATION_VOTE, .view = 1};
+    for (uint8_t i = 0; i < 2; i++) {
+        struct equivocation_statement *vote = &proof.statements[i];
+        vote->height = 1;
+        vote->block_id = (struct hash){{i}};
+        cert_vote_bytes(message, &genesis->chain_id, proof.view, vote->height, &vote->block_id);
+        sign_message(&vote->signature, &key, span_of(message, sizeof message));
+    }
+    assert_int_equal(equivocation_verify(&proof, genesis), 0);
+    return proof;
+}
+
+static void publish_proof(const struct equivocation *proof)
+{
+    struct consensus_effect effect = {.type = CONSENSUS_SEND_EVIDENCE, .u.evidence = proof};
+    struct consensus_codec_sender sender = {.index = 3};
+    const char *topic = "";
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    assert_int_equal(consensus_codec_encode(&effect, &sender, &topic, &frame, &size), 0);
+    assert_int_equal(bus_publish_take(liar, topic, &frame, size), 0);
+    free(frame);
+}
+
+/* Until the proof came to the first three validators' mempoold twice; meanwhile it is published, if given. */
+static void wait_for_proofs(const struct equivocation *published)
+{
+    uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+    for (bool done = false; !done;) {
+        assert_true(now_ms() < deadline_ms);
+        if (published)
+            publish_proof(published);
+        play_for(20);
+        done = true;
+        for (uint32_t i = 0; i < 3; i++)
+            done = done && validators[i].proofs >= 2;
+    }
+}
+
+static void restart_three(int signal)
+{
+    for (uint32_t i = 0; i < 3; i++)
+        stop(i, signal);
+    play(); /* what they sent before they ended */
+    for (uint32_t i = 0; i < 3; i++) {
+        validators[i].proofs = validators[i].watches = 0;
+        start(i);
+    }
+}
+
+/* Only v0 hears it from outside; the others from one another. */
+static void a_proof_is_handed_over_through_restarts_until_its_offender_is_inactive(void **state)
+{
+    take_the_place_of_the_last();
+    struct equivocation proof = proof_against(3);
+    uint8_t body[EQUIVOCATION_BODY_BYTES_MAX];
+    struct hash expected = hash_of(span_of(body, equivocation_encode(body, &proof)));
+    wait_for_proofs(&proof);
+    bus_socket_close(&liar);
+    restart_three(SIGKILL);
+    wait_for_proofs(NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(hash_equal(&validators[i].proof_hash, &expected));
+        validators[i].inactive = 1 << 3;
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        wait_for_log(i, "validator.inactive validator=\"v3\"");
+    /* With executords that say nothing: the stores have forgotten it. */
+    for (uint32_t i = 0; i < 3; i++)
+        validators[i].inactive = 0;
+    restart_three(SIGTERM);
+    uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (validators[0].watches < 4 || validators[1].watches < 4 || validators[2].watches < 4) {
+        assert_true(now_ms() < deadline_ms);
+        play();
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(validators[i].proofs, 0);
 }
 
 static void a_store_of_another_network_is_refused(void **state)
@@ -1098,6 +1204,8 @@ int main(int argc, char *argv[])
         FOUR(a_block_with_a_wrong_root_gets_no_vote),
         cmocka_unit_test_setup_teardown(who_speaks_in_anothers_name_is_not_heard, setup_four_with_logs, teardown),
         cmocka_unit_test_setup_teardown(what_all_who_are_there_have_pruned_is_missed_until_one_comes_who_has_it,
+                                        setup_four_with_logs, teardown),
+        cmocka_unit_test_setup_teardown(a_proof_is_handed_over_through_restarts_until_its_offender_is_inactive,
                                         setup_four_with_logs, teardown),
         cmocka_unit_test_setup_teardown(an_executord_below_what_is_kept_is_named, setup_four_with_logs, teardown),
     };

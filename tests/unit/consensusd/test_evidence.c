@@ -128,6 +128,23 @@ static void proof_of_others_is_judged_and_told_on_once(void **state)
     assert_int_equal(rig_status(&rig).counters.signatures_verified, verified);
 }
 
+/* From the store, or because a committed block has it. */
+static void who_is_known_to_have_equivocated_is_not_accused_again(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 2), other = rig_leader(&rig, 3);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_ACCUSED, .u.accused = UINT64_C(1) << liar});
+    assert_int_equal(rig_status(&rig).counters.offenders, 1);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    rig_vote(&rig, liar, liar, &a);
+    rig_vote(&rig, liar, liar, &b);
+    assert_nothing_told();
+    rig_vote(&rig, other, other, &a);
+    rig_vote(&rig, other, other, &b);
+    assert_told(other, EQUIVOCATION_VOTE);
+    assert_int_equal(rig_status(&rig).counters.offenders, 2);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -138,6 +155,7 @@ int main(void)
         STORY(a_validator_is_accused_once),
         STORY(votes_of_two_views_and_forged_ones_are_no_proof),
         STORY(proof_of_others_is_judged_and_told_on_once),
+        STORY(who_is_known_to_have_equivocated_is_not_accused_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

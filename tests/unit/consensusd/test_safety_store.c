@@ -380,6 +380,40 @@ static void the_store_of_another_validator_or_network_is_refused(void **state)
     start(s);
 }
 
+static int see_evidence(void *context, struct span body)
+{
+    struct story *s = context;
+    size_t used = strlen(s->seen);
+    snprintf(s->seen + used, sizeof s->seen - used, "%.*s ", (int)body.size, (const char *)body.data);
+    return 0;
+}
+
+static void assert_evidence(struct story *s, const char *expected)
+{
+    s->seen[0] = '\0';
+    assert_int_equal(safety_store_each_evidence(s->store, see_evidence, s), 0);
+    assert_string_equal(s->seen, expected);
+}
+
+static void proofs_of_equivocation_stay_until_they_are_dropped(void **state)
+{
+    struct story *s = *state;
+    struct hash one = sample_hash(1), two = sample_hash(2);
+    assert_evidence(s, "");
+    assert_int_equal(safety_store_put_evidence(s->store, &two, span_text("second")), 0);
+    assert_int_equal(safety_store_put_evidence(s->store, &one, span_text("first")), 0);
+    restart(s); /* without a flush: each was written at once */
+    assert_evidence(s, "first second ");
+    assert_int_equal(safety_store_put_evidence(s->store, &one, span_text("other")), 0);
+    assert_int_equal(safety_store_drop_evidence(s->store, &two), 0);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    restart(s);
+    assert_evidence(s, "other ");
+    assert_int_equal(safety_store_drop_evidence(s->store, &two), 0);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    assert_evidence(s, "other ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +433,7 @@ int main(void)
         STORY(so_many_leave_at_a_time_and_the_rest_later),
         STORY(the_last_block_never_leaves),
         STORY(a_removal_that_was_not_written_has_not_happened),
+        STORY(proofs_of_equivocation_stay_until_they_are_dropped),
         STORY(the_store_of_another_validator_or_network_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
