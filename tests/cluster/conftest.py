@@ -6,6 +6,7 @@ they find. `new_cluster(...)` makes one for a single test, which may ruin it.
 When a test fails, the logs are copied to .cache/test/failed/<test>/.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -35,12 +36,25 @@ def _put_links(cluster):
             file.write("LOG_LEVEL=debug\n")
 
 
-def _bring_up(linked=False, **choices):
+def _set_parameters(cluster, parameters):
+    """Other numbers in the genesis file, before anybody has read it."""
+    path = cluster.layout.testnet / "genesis.json"
+    genesis = json.loads(path.read_text())
+    genesis["parameters"] |= parameters
+    path.write_text(json.dumps(genesis))
+
+
+def _bring_up(linked=False, parameters=None, **choices):
     CLUSTERS.mkdir(parents=True, exist_ok=True)
     run_dir = Path(tempfile.mkdtemp(prefix="run-", dir=CLUSTERS))
     console = Console(sys.__stdout__) if os.environ.get("CYBERMESH_VERBOSE") else Silent()
     try:
-        choices |= {"before_start": _put_links} if linked else {}
+        def before_start(cluster):
+            if parameters:
+                _set_parameters(cluster, parameters)
+            if linked:
+                _put_links(cluster)
+        choices["before_start"] = before_start
         return launch.bring_up(launch.Options(run_dir=run_dir, build_dir=BUILD, **choices), console)
     except BaseException:
         _keep_logs(run_dir, "bring-up")
@@ -144,7 +158,8 @@ def cluster_linked(request, cluster_keeper):
 
 @pytest.fixture
 def new_cluster(request, cluster_keeper):
-    """new_cluster(validators=4, transport="ipc", kafka="", db="") makes a cluster that ends with the test."""
+    """new_cluster(validators=4, transport="ipc", kafka="", db="", parameters={..}) makes a cluster that ends with the
+    test; parameters are of the genesis file."""
     made = []
 
     def make(**choices):

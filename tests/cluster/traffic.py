@@ -126,10 +126,11 @@ def wait_for(condition, timeout_s, what):
         time.sleep(0.2)
 
 
-def require_everywhere(traffic, validators=None, timeout_s=60):
-    """Every event is in every database exactly once, in the same order, in the same blocks (so with equal roots)."""
+def require_everywhere(traffic, validators=None, timeout_s=60, others=0):
+    """Every event is in every database exactly once, in the same order, in the same blocks (so with equal roots).
+    others: transactions that nobody sent, which are there too: proofs of equivocation."""
     databases = {name: dsn for name, dsn in readers(traffic.cluster).items() if validators is None or name in validators}
-    expected = max(traffic.before[name] for name in databases) + traffic.count
+    expected = max(traffic.before[name] for name in databases) + traffic.count + others
     wait_for(lambda: all(len(tx_ids(dsn)) >= expected for dsn in databases.values()), timeout_s,
              f"{expected} transactions in each of {', '.join(databases)}")
     ledgers = {name: tx_ids(dsn) for name, dsn in databases.items()}
