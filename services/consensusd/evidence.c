@@ -71,8 +71,9 @@ void evidence_of_proposal(struct consensus *self, uint32_t validator, const stru
 
 void evidence_known(struct consensus *self, uint64_t validators)
 {
+    for (uint32_t i = 0; i < self->genesis->validator_count; i++)
+        self->counters.offenders += (validators & ~self->accused) >> i & 1;
     self->accused |= validators;
-    self->counters.offenders = (uint64_t)__builtin_popcountll(self->accused);
 }
 
 /* Anybody may tell it: it is judged by itself, and told on once. */
