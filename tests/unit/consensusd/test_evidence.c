@@ -66,6 +66,12 @@ static void two_proposals_in_a_view_are_proof(void **state)
     assert_nothing_told();
     rig_propose(&rig, &b, &genesis, NULL);
     assert_told(liar, EQUIVOCATION_PROPOSAL); /* the vote with it proves no more */
+    for (uint32_t again = 3; again <= 5; again++) {
+        struct rig_block another = block_of(1, again);
+        rig_propose(&rig, &another, &genesis, NULL);
+        assert_nothing_told(); /* one proof is enough */
+    }
+    assert_int_equal(rig_status(&rig).counters.offenders, 1);
 }
 
 static void a_validator_is_accused_once(void **state)

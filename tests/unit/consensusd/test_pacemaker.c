@@ -412,6 +412,55 @@ static void heartbeats_come_twice_a_second_and_a_forged_one_is_dropped(void **st
     assert_int_equal(rig_status(&rig).high_qc_view, 0);
 }
 
+/* The question about the pool is for a validator that nothing else keeps awake, and for a state that is there. */
+static void the_pool_is_looked_at_only_when_nothing_else_is_work(void **state)
+{
+    (void)state;
+    struct rig_block first = make_work();
+    rig_pool(&rig, 5, 60000);
+    for (int i = 0; i < 5; i++) {
+        rig_tick(&rig, 100);
+        assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    }
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL); /* a block that is not here */
+    rig_pool(&rig, 5, 60000);
+    rig_tick(&rig, 100);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block empty = rig_block(&rig, &rig.root, &genesis, 1, 0);
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    struct qc empty_qc = rig_qc(&rig, &empty, rig_others(&rig));
+    rig_propose(&rig, &empty, &genesis, NULL); /* here, and not executed */
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &empty_qc, NULL);
+    rig_pool(&rig, 5, 60000);
+    rig_tick(&rig, 100);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    rig_checked(&rig, &empty, true);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 1);
+}
+
+/* The view ended by timeouts; its certificate, when it comes, raises the lock and starts no clock anew. */
+static void a_certificate_of_a_view_that_is_over_does_not_start_the_view_again(void **state)
+{
+    (void)state;
+    struct rig_block first = make_work();
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 2), &tc);
+    rig_tick(&rig, INITIAL_MS - 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 2), &qc, NULL);
+    assert_int_equal(rig_status(&rig).view, 2);
+    assert_int_equal(rig_status(&rig).high_qc_view, 1);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -438,6 +487,8 @@ int main(void)
         STORY(an_emptied_pool_is_no_work),
         STORY(a_timeout_counts_for_its_signer_only),
         STORY(heartbeats_come_twice_a_second_and_a_forged_one_is_dropped),
+        STORY(the_pool_is_looked_at_only_when_nothing_else_is_work),
+        STORY(a_certificate_of_a_view_that_is_over_does_not_start_the_view_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

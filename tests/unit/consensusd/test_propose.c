@@ -240,6 +240,95 @@ static void with_nothing_to_do_no_empty_block_is_proposed(void **state)
     assert_int_equal(rig_status(&rig).last_voted_view, 2);
 }
 
+static void a_leader_waits_for_the_parents_execution(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 2, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_propose(&rig, &first, &genesis, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    rig_pool(&rig, 3, 0);
+    rig_tick(&rig, 100);
+    assert_int_equal(rig_status(&rig).view, 2);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    rig_checked(&rig, &first, true);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+}
+
+static void one_block_is_built_at_a_time(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILD_FAILED, .u.built.view = 7}); /* of another view */
+    for (int i = 0; i < 10; i++) {
+        rig_tick(&rig, 30);
+        assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+        assert_true(consensus_deadline_ms(rig.core) > rig.now_ms); /* and nobody looks whether it is done */
+    }
+}
+
+/* What comes from executord is looked at, too. */
+static void a_block_of_another_proposer_or_chain_is_not_proposed(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    for (int what = 0; what < 2; what++) {
+        rig_tick(&rig, 100);
+        rig_pool(&rig, 2, 0);
+        struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+        if (what == 0)
+            block.header.proposer = rig.genesis.validators[rig_leader(&rig, 2)].id;
+        else
+            block.header.chain_id.bytes[0] ^= 1;
+        rig_step(&rig,
+                 &(struct consensus_event){.type = CONSENSUS_BUILT,
+                                           .u.built = {.view = 1, .header = block.header, .tx_ids = block.tx_ids}});
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 0);
+        assert_int_equal(rig_status(&rig).last_voted_view, 0);
+    }
+}
+
+static void without_work_the_clock_sleeps_until_the_heartbeat(void **state)
+{
+    (void)state;
+    rig_tick(&rig, CONSENSUS_HEARTBEAT_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_HEARTBEAT), 1);
+    assert_int_equal(consensus_deadline_ms(rig.core), rig.now_ms + CONSENSUS_HEARTBEAT_MS);
+}
+
+/* A restart on a block whose store does not tell who leads its children: nobody does, until a block tells. */
+static void where_nobody_knows_the_leaders_nothing_is_proposed(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block root = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &root, rig_others(&rig));
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = qc};
+    struct consensus_config config = {.genesis = &rig.genesis,
+                                      .self = rig.self,
+                                      .key = rig.keys[rig.self],
+                                      .block_min_interval_ms = RIG_MIN_INTERVAL_MS,
+                                      .block_target_txs = RIG_TARGET_TXS,
+                                      .root = root.header,
+                                      .root_id = root.id,
+                                      .voting = &voting,
+                                      .now_ms = rig.now_ms};
+    consensus_destroy(&rig.core);
+    assert_int_equal(consensus_new(&rig.core, &config), 0);
+    for (uint64_t view = 2; view < 2 + RIG_VALIDATORS; view++) {
+        struct tc tc = rig_tc(&rig, view, rig_others(&rig), &qc);
+        rig_pool(&rig, 2, 0);
+        rig_tick(&rig, 30);
+        assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+        rig_new_view(&rig, rig_leader(&rig, view + 1) == rig.self ? rig_leader(&rig, view) : rig_leader(&rig, view + 1),
+                     &tc);
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -257,6 +346,11 @@ int main(void)
         STORY(the_next_transactions_wait_for_the_interval),
         STORY(a_full_block_does_not_wait),
         STORY(with_nothing_to_do_no_empty_block_is_proposed),
+        STORY(a_leader_waits_for_the_parents_execution),
+        STORY(one_block_is_built_at_a_time),
+        STORY(a_block_of_another_proposer_or_chain_is_not_proposed),
+        STORY(without_work_the_clock_sleeps_until_the_heartbeat),
+        STORY(where_nobody_knows_the_leaders_nothing_is_proposed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

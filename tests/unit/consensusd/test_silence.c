@@ -35,6 +35,7 @@ static void a_key_that_signed_elsewhere_signs_no_more_here(void **state)
     rig_tick(&rig, 60000);
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
     assert_int_equal(rig_count(&rig, CONSENSUS_PERSIST), 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 0);
     assert_int_equal(rig_status(&rig).high_qc_view, 1); /* it follows */
 }
 
@@ -87,6 +88,25 @@ static void a_lost_state_is_silent_until_the_floor(void **state)
     assert_int_equal(rig_status(&rig).floor_view, 0);
 }
 
+static void who_is_silent_has_no_block_built(void **state)
+{
+    (void)state;
+    rig_start_above(&rig, 1, NULL, 2);
+    rig_pool(&rig, 3, 0);
+    rig_tick(&rig, 100);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+}
+
+/* Certificates from before the loss have this key's signatures: what is not above the floor was to be expected. */
+static void own_signatures_below_the_floor_are_no_surprise(void **state)
+{
+    (void)state;
+    rig_start_above(&rig, 5, NULL, 2);
+    votes_after_certificate_of(RIG_ALL);
+    assert_int_equal(rig_status(&rig).used_elsewhere_view, 0);
+    assert_int_equal(rig_status(&rig).last_voted_view, 2);
+}
+
 /* Views above the floor are fresh, but the lock is forgotten: only a certificate of the floor's view makes up for it.
  */
 static void a_view_above_the_floor_is_not_enough(void **state)
@@ -114,6 +134,8 @@ int main(void)
         STORY(what_this_validator_signed_itself_is_no_surprise),
         STORY(a_lost_state_is_silent_until_the_floor),
         STORY(a_view_above_the_floor_is_not_enough),
+        STORY(who_is_silent_has_no_block_built),
+        STORY(own_signatures_below_the_floor_are_no_surprise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
