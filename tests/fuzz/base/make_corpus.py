@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -120,6 +121,22 @@ def text() -> list[bytes]:
     return [sample.encode() for sample in samples] + [b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"a\x85"]
 
 
+def voting() -> list[bytes]:
+    """Records without their seal, behind a 1; one with it, behind a 0."""
+    proof = cases("commit_proofs.json")[0]["qc"]
+    certificate = qc(proof["view"], proof["height"], proof["block_id"], proof["signatures"])
+    head = b"\2" + bytes([0xC1]) * 32 + bytes([0x11]) * 32 + struct.pack(">QQQ", 9, 2, 0)
+    vote = struct.pack(">QBQQ", 7, 1, 7, 6) + bytes([5]) * 32 + bytes([6]) * 64
+    none = struct.pack(">QBQQ", 7, 0, 0, 0) + bytes(32 + 64)
+    timeout, no_timeout = struct.pack(">BQQ", 1, 8, 6), struct.pack(">BQQ", 0, 0, 0)
+    entries = [entry | {"high_qc_view": proof["view"]} for entry in proof["signatures"]]
+    timeouts = b"\1" + struct.pack(">Q", proof["view"] + 1) + signatures(entries) + certificate
+    records = [head + b"\0", head + b"\1" + vote + no_timeout + certificate + b"\0",
+               head + b"\1" + vote + timeout + certificate + timeouts, head + b"\1" + none + timeout + certificate + timeouts]
+    sealed = records[1] + hashlib.blake2b(b"cybermesh/voting/v1\0" + records[1], digest_size=32).digest()
+    return [b"\1" + record for record in records] + [b"\0" + sealed]
+
+
 def main() -> None:
     write("tx", tx())
     write("block", block())
@@ -129,6 +146,7 @@ def main() -> None:
     write("stateproof", stateproof())
     write("peer_record", peer_record())
     write("text", text())
+    write("voting", voting())
     write("hex", [b"", b"00ff", b"0", b"00FF", b"0123456789abcdef"])
     write("bytes", [bytes([6, 0, 1, 2, 3, 4, 6]) + bytes(range(64)), b"\1\5\0\0\0\3abc"])
     puts = b"".join(bytes([0, number]) for number in range(64))

@@ -53,6 +53,12 @@ def tc(view: int) -> bytes:
     return number(1, view) + signatures + data(3, qc(view - 2))
 
 
+def stored_qc(view: int, signers: int) -> bytes:
+    """As consensusd's store writes it."""
+    entries = b"".join(struct.pack(">I", i) + SIGNATURE for i in range(signers))
+    return struct.pack(">QQ", view, view - 1) + HASH + struct.pack(">I", signers) + entries
+
+
 def frame(field: int, body: bytes) -> bytes:
     return number(1, 1) + number(2, 1) + number(3, 4) + number(4, 3) + data(field, body)
 
@@ -90,6 +96,12 @@ def main() -> None:
     )
     write("sync", "response", number(1, 1) + data(3, number(1, 7) + blocks + number(3, 9)))
     write("sync", "nothing", number(1, 1) + data(3, number(1, 7)))
+    bodies = b"".join(struct.pack(">I", len(body)) + body for body in (b"first", b""))
+    write("safety", "bodies", b"\1" + header(4, 2) + stored_qc(4, 3) + struct.pack(">I", 2) + bodies)
+    write("safety", "empty", b"\1" + header(4, 0) + stored_qc(4, 0) + struct.pack(">I", 0))
+    proof = struct.pack(">I", 2) + header(4, 2) + header(5, 0) + stored_qc(6, 3)
+    write("safety", "commit", b"\2" + HASH + header(4, 2) + stored_qc(5, 3) + proof + b"\4\0\1\2\3")
+    write("safety", "no_schedule", b"\2" + HASH + header(4, 2) + stored_qc(5, 0) + proof + b"\0")
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def main() -> None:
         frame(3, number(1, 5) + b"".join(data(2, body) for body in bodies)),
         frame(3, number(1, 6)),
     ])
+    write("query", [frame(4, number(1, 7)), frame(2, number(1, 8) + data(2, b"key"))])
 
 
 if __name__ == "__main__":
