@@ -72,6 +72,8 @@ MUTANTS = [
            (CERT, "if (!hash_equal(&last->chain_id, &genesis->chain_id))", "if (hash_is_zero(&last->chain_id))")),
 
     # The leaders.
+    mutant("epoch-lag-ignored", "standings count schedule_lag_blocks after their epoch's first block", "base_schedule",
+           (SCHEDULE, "    uint64_t newest = height - parameters->schedule_lag_blocks;\n", "    uint64_t newest = height;\n")),
     mutant("inactive-leader", "a validator whose equivocation was proved leads no view", "base_schedule",
            (SCHEDULE, "if (!standings[i].active || standings[i].reputation_ppm <", "if (standings[i].reputation_ppm <")),
     mutant("leader-without-reputation", "who has lost its reputation leads no view", "base_schedule",

@@ -7,7 +7,8 @@ VOTE, CERTIFICATE, TALLY = HOME + "vote.c", HOME + "certificate.c", HOME + "tall
 COMMIT, PACEMAKER, PROPOSE = HOME + "commit.c", HOME + "pacemaker.c", HOME + "propose.c"
 CATCHUP, CONSENSUS, EXECUTION_CLIENT = HOME + "catchup.c", HOME + "consensus.c", HOME + "execution_client.c"
 CORE = tuple("consensusd_" + name for name in ("vote", "certificate", "tally", "commit", "pacemaker", "propose", "catchup",
-                                               "blocktree")) + ("consensus cluster", "seeds with liars")
+                                               "blocktree", "consensus", "forged", "restored", "silence", "evidence",
+                                               "verified_once")) + ("consensus cluster", "pacemaker", "seeds with liars")
 
 MUTANTS = [
     # The vote.
@@ -61,6 +62,13 @@ MUTANTS = [
     mutant("not-the-leader-while-the-parent-is-missing", "a proposal that waited for its parent is of the view's leader", CORE,
            (VOTE, "if (schedule_leader(&parent->schedule, proposal->header.view) != sender) {",
             "if (sender >= self->genesis->validator_count) {")),
+    mutant("schedule-inherited-across-epochs", "the first block of an epoch does not inherit its parent's schedule",
+           ("consensusd_vote", "consensusd_consensus", "consensus cluster", "seeds, the fixed slice"),
+           (VOTE, "if (schedule_epoch(parameters, header->height) == schedule_epoch(parameters, parent->header.height))",
+            "(void)parameters;\n    if (parent->schedule.count > 0)"),
+           (VOTE, """    if (event->u.checked.schedule.count > 0)
+        block->schedule""", """    if (event->u.checked.schedule.count > 0 && block->schedule.count == 0)
+        block->schedule""")),
     mutant("proposer-not-compared", "the header's proposer is who signed the proposal", CORE,
            (VOTE, """    if (!hash_equal(&header->proposer, &self->genesis->validators[sender].id))
         return false;
@@ -83,9 +91,20 @@ MUTANTS = [
            (VOTE, "if (!certificate_vote_valid(self, event->sender, vote->view, vote->height, &vote->block_id, &vote->signature)) {",
             "if (!certificate_vote_valid(self, event->sender, vote->view, vote->height, &vote->block_id, &vote->signature) &&\n"
             "        vote->height == 0) {"),
-           (CERTIFICATE, """    if (!verify(self, validator, signature, span_of(message, sizeof message)))
-        return false;
-    if (vote""", "    if (vote")),
+           (CERTIFICATE, "    if (!verified && !vote_verify(self, validator, vote))\n        return false;\n", "")),
+
+    mutant("restored-block-voted-for", "a block that came by another way than its proposal gets no vote", CORE,
+           (VOTE, "return block->voteable && block->state", "return block->state")),
+    mutant("verdict-changed-later", "the executor's first answer about a block counts", CORE,
+           (VOTE, "if (!block || block->state != BLOCK_CHECKING)", "if (!block)")),
+    mutant("vote-without-its-block-sent-again", "a vote whose block is not on disk is not sent again", CORE,
+           (VOTE, "return block && block->stored;", "return block;")),
+    mutant("too-many-transactions", "a block has at most block_max_txs transactions", CORE,
+           (VOTE, " || header->tx_count > self->genesis->parameters.block_max_txs ||", " ||")),
+    mutant("waiting-proposal-replaced-by-an-older-one", "of a sender's proposals that wait the newest is kept", CORE,
+           (VOTE, "    if (held->held && held->header.view >= proposal->header.view)\n        return;\n", "")),
+    mutant("known-block-not-voted-for", "a block that came by sync or from the store is voted for when its proposal comes", CORE,
+           (VOTE, "    if (known->state == BLOCK_VALID)\n        vote_try(self, known);\n", "")),
 
     # Certificates.
     mutant("certificate-form-not-checked", "a certificate's signers are a quorum, distinct and known", CORE,
@@ -95,7 +114,8 @@ MUTANTS = [
     mutant("genesis-certificate-of-any-block", "the certificate without signers is the genesis block's alone", CORE,
            (CERTIFICATE, "return root->header.height != 0 || hash_equal(&qc->block_id, &root->id);", "return root != NULL;")),
     mutant("known-signature-not-compared", "a signature counts as verified only if it is the very one", CORE,
-           (CERTIFICATE, "if (same && signature_equal(&vote->signature, signature))", "if (same)")),
+           (CERTIFICATE, "    if (same && signature_equal(&before->signature, &vote->signature))\n        return true;\n    if (!verified",
+            "    if (same)\n        return true;\n    if (!verified")),
     mutant("tc-form-not-checked", "a TC's signers are a quorum, distinct and known, its certificate the greatest named", CORE,
            (CERTIFICATE, "if (tc_check_form(tc, self->genesis) != 0 || !certificate_qc_valid",
             "if (!certificate_qc_valid")),
@@ -103,7 +123,21 @@ MUTANTS = [
            (CERTIFICATE, "if (tc_check_form(tc, self->genesis) != 0 || !certificate_qc_valid(self, &tc->high_qc))",
             "if (tc_check_form(tc, self->genesis) != 0)")),
     mutant("timeout-signature-not-verified", "a timeout's signature is verified, alone and inside a TC", CORE,
-           (CERTIFICATE, """    return verify(self, validator, signature, span_of(message, sizeof message));""", "    return true;")),
+           (CERTIFICATE, "    if (!verify(self, validator, signature, span_of(message, sizeof message)))\n        return false;\n    if (timeout",
+            "    if (timeout")),
+    mutant("known-timeout-vouches-for-a-lower-certificate", "a timeout that is known vouches for its own high_qc_view alone", CORE,
+           (CERTIFICATE, "timeout->verified && timeout->high_qc_view == high_qc_view &&", "timeout->verified &&")),
+    mutant("known-timeout-vouches-for-any-signature", "a timeout that is known vouches for its own signature alone", CORE,
+           (CERTIFICATE, """timeout->high_qc_view == high_qc_view &&
+        signature_equal(&timeout->signature, signature))""", "timeout->high_qc_view == high_qc_view)")),
+    mutant("zeros-are-a-signature", "an entry of the tally that was never written vouches for nothing", CORE,
+           (CERTIFICATE, "if (timeout && timeout->verified && timeout->high_qc_view", "if (timeout && timeout->high_qc_view")),
+    mutant("far-certificate-erases-votes", "a certificate of a far view does not take the place of current votes", CORE,
+           (CERTIFICATE, "if (view == 0 || view > self->view + CONSENSUS_VIEWS_AHEAD_MAX)", "if (view == 0)")),
+    mutant("remembered-certificate-of-any-bytes", "a certificate is remembered with all its bytes, signatures included", CORE,
+           (CERTIFICATE, """        if (hash_equal(&self->verified[i], id))
+            return true;""", """        if (!hash_is_zero(&self->verified[i]) && !hash_is_zero(id))
+            return true;""")),
     mutant("new-view-not-verified", "a TC that is broadcast is verified", CORE,
            (CONSENSUS, "else if (certificate_tc_valid(self, event->u.new_view))", "else if (event->u.new_view->view > 0)")),
     mutant("votes-for-another-block-counted", "a certificate counts votes for one block", CORE,
@@ -152,6 +186,44 @@ MUTANTS = [
            "consensusd_silence",
            (HOME + "silence.c", "self->used_elsewhere_view > 0 || self->voting.high_qc.view < self->floor_view",
             "self->used_elsewhere_view > 0")),
+    mutant("proposes-though-silent", "a silent leader has no block built", CORE,
+           (PROPOSE, "self->proposed_view == self->view || silence_holds(self))", "self->proposed_view == self->view)")),
+    mutant("key-elsewhere-not-seen-in-a-qc", "a quorum certificate shows whether our key signed elsewhere", "consensusd_silence",
+           (CERTIFICATE, "    silence_look_at_qc(self, qc);\n", "")),
+    mutant("key-elsewhere-not-seen-in-a-tc", "a timeout certificate shows whether our key signed elsewhere",
+           "consensusd_silence",
+           (CERTIFICATE, "    silence_look_at_tc(self, tc);\n", "")),
+    mutant("others-signatures-make-silent", "only our own signature in a certificate makes a validator silent",
+           ("consensusd_silence",),
+           (HOME + "silence.c", "if (signer == self->self && view", "if (view")),
+    mutant("own-votes-make-silent", "what this validator voted for itself is no surprise", "consensusd_silence",
+           (HOME + "silence.c", "view > self->voting.last_voted_view && view > self->used_elsewhere_view",
+            "view > self->used_elsewhere_view")),
+    mutant("views-below-the-floor-are-a-surprise", "what the lost state signed below the floor was to be expected",
+           "consensusd_silence",
+           (CONSENSUS, "    if (self->voting.last_voted_view < config->floor_view)\n        self->voting.last_voted_view = config->floor_view;\n", "")),
+    mutant("goes-on-after-a-failed-persist", "who cannot write its vote sends nothing and ends", "consensusd_daemon",
+           (HOME + "consensusd.c", "        return persist(self, effect);\n", "        (void)persist(self, effect);\n        break;\n")),
+    mutant("record-hash-not-checked", "the voting record ends with the hash of itself", ("cybermeshctl_safety", "consensusd_safety_damage"),
+           ("common/base/voting.c", "memcmp(seal.bytes, value.data + sealed.size, HASH_BYTES) != 0", "false"),
+           ("common/edge/store_read.c", "memcmp(wanted, entry.value.data + entry.value.size, STORE_CHECKSUM_BYTES) != 0", "false")),
+    mutant("record-of-another-chain", "a voting record of another genesis file is refused",
+           ("consensusd_safety_damage", "consensusd_safety_store", "consensusd_daemon"),
+           (HOME + "safety_store_open.c", "bool same_chain = hash_equal(chain_id, &options->chain_id);", "bool same_chain = chain_id != NULL;")),
+    mutant("record-of-another-key", "a voting record of another validator's key is refused",
+           ("consensusd_safety_damage", "consensusd_safety_store"),
+           (HOME + "safety_store_open.c", "if (same_chain && memcmp(key->bytes, options->key.bytes, SIGN_PUBLIC_BYTES) == 0)",
+            "if (same_chain && key != NULL)")),
+    mutant("used-store-without-mark", "a store that was used and has no mark beside its key is refused",
+           ("consensusd_safety_damage", "consensusd_safety_store"),
+           (HOME + "safety_store_open.c", "if (self->record.starts == 0 || options->floor_view > voted_view)", "if (true)")),
+    mutant("mark-views-not-compared", "a store with fewer votes than its mark says is refused",
+           ("consensusd_safety_damage", "consensusd_safety_store"),
+           (HOME + "safety_store_open.c", "mark.last_voted_view > voted_view || mark.sequence > self->record.sequence",
+            "mark.sequence > self->record.sequence + 1000")),
+    mutant("mark-not-written", "the mark follows the store's writes", ("consensusd_safety_damage", "consensusd_safety_store"),
+           ("common/edge/voted_mark.c", "    return sync && fdatasync(file->fd) < 0 ? -errno : 0;",
+            "    (void)sync;\n    return ftruncate(file->fd, 0) < 0 ? -errno : 0;")),
     mutant("older-store-accepted", "a store that is behind its key's mark is refused", "consensusd_safety_damage",
            (HOME + "safety_store_open.c", "rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;", "")),
     mutant("record-of-another-write-accepted", "the voting record is of the write that the store shows",
@@ -230,7 +302,34 @@ MUTANTS = [
         }
 """, "")),
 
+    mutant("older-timeout-takes-the-newer-ones-place", "a validator's timeout with the higher certificate counts", CORE,
+           (PACEMAKER, "if (!entry->known || qc_view >= entry->high_qc_view)", "if (true)")),
+    mutant("timeouts-of-another-view-joined", "a validator joins timeouts of its own view only", CORE,
+           (PACEMAKER, "if (timeout->view == self->view && !joined", "if (!joined")),
+    mutant("refused-block-is-work", "a block that the executor refused keeps no timer running", CORE,
+           (PACEMAKER, "header.tx_count > 0 && block->state != BLOCK_REFUSED)", "header.tx_count > 0)")),
+    mutant("recheck-on-an-unexecuted-block", "the pool is looked at on a block that was executed here", CORE,
+           (PACEMAKER, "if (!block || block->state != BLOCK_VALID)\n        return NEVER_MS;", "if (!block)\n        return NEVER_MS;")),
+    mutant("late-certificate-starts-the-view-again", "a certificate of a view that is over starts no timer", CORE,
+           (CERTIFICATE, "    if (view + 1 <= self->view)\n        return;\n", "")),
+
     # Proposals.
+    mutant("proposal-on-an-unexecuted-parent", "a leader builds on a block that it has executed", CORE,
+           (PROPOSE, "if (!parent || parent->state != BLOCK_VALID || blocktree_count", "if (!parent || blocktree_count")),
+    mutant("built-by-another", "a leader proposes only a block that names it", CORE,
+           (PROPOSE, " &&\n           hash_equal(&header->proposer, &self->genesis->validators[self->self].id) &&", " &&")),
+    mutant("built-for-another-chain", "a leader proposes only a block of its chain", CORE,
+           (PROPOSE, " &&\n           hash_equal(&header->chain_id, &self->genesis->chain_id);", ";")),
+    mutant("builds-twice-at-once", "one block is built at a time", CORE,
+           (PROPOSE, "if (!may_propose(self) || self->building_view == self->view || self->now_ms", "if (!may_propose(self) || self->now_ms")),
+    mutant("told-again", "one proof of equivocation is told for each offender", CORE,
+           (HOME + "evidence.c", """    if (is_accused(self, validator))
+        return;
+    struct equivocation equivocation = {
+        .offender = self->genesis->validators[validator].id,
+        .kind = EQUIVOCATION_PROPOSAL,""", """    struct equivocation equivocation = {
+        .offender = self->genesis->validators[validator].id,
+        .kind = EQUIVOCATION_PROPOSAL,""")),
     mutant("proposal-before-persist", "a proposal leaves after its own vote is on disk", CORE,
            (PROPOSE, """    if (!vote_cast(self, block))
         return;
@@ -287,6 +386,12 @@ MUTANTS = [
             "parent->header.height + 1 == header->height &&")),
     mutant("sync-tx-list-not-compared", "a fetched block's transactions are those of its tx_root", CORE,
            (CATCHUP, "parent->header.view < header->view && tx_list_matches(certified);", "parent->header.view < header->view;")),
+    mutant("overlapping-answer-refused", "an answer may begin with blocks that are committed here", CORE,
+           (CATCHUP, "    if (header->height <= blocktree_root(self->tree)->header.height)\n        return true;\n", "")),
+    mutant("unexecuted-block-not-asked-for", "a block that is not executed for long is asked for", CORE,
+           (CATCHUP, "return !block || (block->state != BLOCK_VALID && block->state != BLOCK_REFUSED);", "return !block;")),
+    mutant("asks-below-the-root", "a certificate below the root is nothing to ask for", CORE,
+           (CATCHUP, "    if (self->voting.high_qc.height <= blocktree_root(self->tree)->header.height)\n        return false;\n", "")),
     mutant("sync-answer-of-a-stranger", "only the validator that was asked is heard", CORE,
            (CATCHUP, "if (event->sender != self->sync_peer || self->sync_attempts == 0)", "if (self->sync_attempts == 0)")),
 

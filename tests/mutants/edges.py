@@ -71,9 +71,9 @@ MUTANTS = [
            (ZAP, """    if (!span_equal(frames[FRAME_MECHANISM], span_text("CURVE")))
         return BUS_ZAP_REFUSED;""", """    if (!span_equal(frames[FRAME_MECHANISM], span_text("CURVE")))
         return BUS_ZAP_ALLOWED;""")),
-    mutant("sender-not-compared", "the sender that a message names is the peer of its socket", "consensusd_daemon",
-           (PEERS, "if (rc == 0 && frame.event.sender != peer->index) {",
-            "if (rc == 0 && frame.event.sender >= self->genesis->validator_count) {")),
+    mutant("signer-not-compared", "the sender that a message names is the peer of its socket", "consensusd_daemon",
+           (PEERS, "if (rc == 0 && frame.sender != peer->index) {",
+            "if (rc == 0 && frame.sender >= self->genesis->validator_count) {")),
 
     # Who is where: peer records.
     mutant("peer-record-not-verified", "a record of addresses is signed by the validator it names", "consensusd_peerbook",

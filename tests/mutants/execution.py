@@ -43,10 +43,24 @@ MUTANTS = [
            (EXECUTION, "if (!leaf || record_producer_decode(&producer, state_leaf_value(leaf)) < 0 || !producer.active)",
             "if (!leaf)\n        return 0;\n    if (record_producer_decode(&producer, state_leaf_value(leaf)) < 0)")),
     mutant("tx-too-old", "a transaction is younger than tx_max_age at its block's time", UNIT,
-           (EXECUTION, "if (tx->ts < now_s - (int64_t)self->parameters.tx_max_age_s ||\n        tx->ts >", "if (tx->ts >")),
+           (EXECUTION, "if (tx->ts < now_s - (int64_t)self->genesis->parameters.tx_max_age_s ||\n        tx->ts >", "if (tx->ts >")),
     mutant("nonce-expires-too-early", "a nonce record lives as long as its transaction could be executed again", UNIT,
-           (EXECUTION, "if (!leaf || expires_at_s + (int64_t)self->parameters.tx_future_skew_s >= now_s)",
-            "if (!leaf || expires_at_s - (int64_t)self->parameters.tx_max_age_s >= now_s)")),
+           (EXECUTION, "if (!leaf || expires_at_s + (int64_t)self->genesis->parameters.tx_future_skew_s >= now_s)",
+            "if (!leaf || expires_at_s - (int64_t)self->genesis->parameters.tx_max_age_s >= now_s)")),
+
+    # Who leads.
+    mutant("schedule-from-live-standings", "leaders follow from the standings frozen at the epoch", UNIT + ("executord_punishment", "executord_executord"),
+           ("services/executord/committee.c", """    struct record_key key = record_key_schedule(schedule_epoch(&genesis->parameters, height));
+    decode_schedule(out, state_find(root, &key.hash));""", """    struct schedule_standing live[GENESIS_VALIDATORS_MAX];
+    (void)height;
+    for (uint32_t i = 0; i < genesis->validator_count; i++) {
+        struct record_key key = record_key_validator(&genesis->validators[i].id);
+        live[i] = decode_standing(state_find(root, &key.hash));
+    }
+    schedule_of(out, genesis, live);""")),
+    mutant("skipped-leaders-by-another-epoch", "who missed a view is told by the schedule of the parent's chain",
+           UNIT + ("executord_punishment",),
+           ("services/executord/committee.c", "schedule_epoch(&genesis->parameters, block->height - 1)", "schedule_epoch(&genesis->parameters, block->height)")),
 
     mutant("synced-bodies-not-compared", "fetched bodies are those of the header's tx_root", "consensusd_sync_check",
            (SYNC_CHECK, "return block->body_count == block->header.tx_count && hash_equal(&root, &block->header.tx_root);",

@@ -300,67 +300,68 @@ static void what_comes_next_is_asked_for_as_soon_as_there_is_room(void **state)
     assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, ANSWER + 1);
     rig_checked(&rig, &blocks[2], true); /* once */
     assert_int_equal(asked(), 0);
+}
 
-    /* Its bodies may be missing here, and others have them. */
-    static void a_block_that_is_not_executed_for_a_second_is_asked_for(void **state)
-    {
-        (void)state;
-        struct qc genesis = rig_genesis_qc(&rig);
-        rig_propose(&rig, &chain[0], &genesis, NULL);
-        rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[0], NULL);
-        rig_tick(&rig, 900);
+/* Its bodies may be missing here, and others have them. */
+static void a_block_that_is_not_executed_for_a_second_is_asked_for(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_propose(&rig, &chain[0], &genesis, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[0], NULL);
+    rig_tick(&rig, 900);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
+    rig_tick(&rig, 200);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+}
+
+/* While the question was under way a block was committed: what follows it in the answer is used. */
+static void an_answer_may_begin_with_what_is_committed(void **state)
+{
+    (void)state;
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = certificates[0]};
+    rig_restart(&rig, &chain[0], &voting);
+    uint32_t peer = fall_behind();
+    answer(peer, CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, CHAIN);
+    assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 0);
+}
+
+/* Blocks may be committed by certificates that the voting state did not keep. */
+static void a_certificate_below_the_root_is_nothing_to_ask_for(void **state)
+{
+    (void)state;
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = certificates[0]};
+    rig_restart(&rig, &chain[2], &voting);
+    for (int i = 0; i < 50; i++) {
+        rig_tick(&rig, 100);
         assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
-        rig_tick(&rig, 200);
-        assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+        assert_false(rig_status(&rig).behind);
     }
-
-    /* While the question was under way a block was committed: what follows it in the answer is used. */
-    static void an_answer_may_begin_with_what_is_committed(void **state)
-    {
-        (void)state;
-        struct consensus_voting voting = {.last_voted_view = 1, .high_qc = certificates[0]};
-        rig_restart(&rig, &chain[0], &voting);
-        uint32_t peer = fall_behind();
-        answer(peer, CHAIN);
-        assert_int_equal(rig_status(&rig).blocks_held, CHAIN);
-        assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 0);
-    }
-
-    /* Blocks may be committed by certificates that the voting state did not keep. */
-    static void a_certificate_below_the_root_is_nothing_to_ask_for(void **state)
-    {
-        (void)state;
-        struct consensus_voting voting = {.last_voted_view = 1, .high_qc = certificates[0]};
-        rig_restart(&rig, &chain[2], &voting);
-        for (int i = 0; i < 50; i++) {
-            rig_tick(&rig, 100);
-            assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
-            assert_false(rig_status(&rig).behind);
-        }
-    }
+}
 
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
-    int main(void)
-    {
-        const struct CMUnitTest tests[] = {
-            STORY(who_showed_the_certificate_is_asked_first),
-            STORY(without_an_answer_another_is_asked_later_each_time),
-            STORY(proved_blocks_are_executed_and_committed),
-            STORY(a_block_without_its_certificate_is_refused),
-            STORY(a_twin_of_a_certified_block_is_refused),
-            STORY(a_block_that_its_parents_view_does_not_justify_is_refused),
-            STORY(a_block_with_other_transactions_is_refused),
-            STORY(answers_of_others_and_unasked_ones_are_ignored),
-            STORY(the_next_part_is_asked_for_where_the_last_ended),
-            STORY(slow_answers_are_waited_for),
-            STORY(what_comes_next_is_asked_for_as_soon_as_there_is_room),
-            STORY(who_has_pruned_the_block_is_left_and_another_is_asked_at_once),
-            STORY(nobody_is_pressed_for_what_all_have_pruned),
-            STORY(a_store_that_was_brought_back_is_used),
-            STORY(a_block_that_is_not_executed_for_a_second_is_asked_for),
-            STORY(an_answer_may_begin_with_what_is_committed),
-            STORY(a_certificate_below_the_root_is_nothing_to_ask_for),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-    }
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(who_showed_the_certificate_is_asked_first),
+        STORY(without_an_answer_another_is_asked_later_each_time),
+        STORY(proved_blocks_are_executed_and_committed),
+        STORY(a_block_without_its_certificate_is_refused),
+        STORY(a_twin_of_a_certified_block_is_refused),
+        STORY(a_block_that_its_parents_view_does_not_justify_is_refused),
+        STORY(a_block_with_other_transactions_is_refused),
+        STORY(answers_of_others_and_unasked_ones_are_ignored),
+        STORY(the_next_part_is_asked_for_where_the_last_ended),
+        STORY(slow_answers_are_waited_for),
+        STORY(what_comes_next_is_asked_for_as_soon_as_there_is_room),
+        STORY(who_has_pruned_the_block_is_left_and_another_is_asked_at_once),
+        STORY(nobody_is_pressed_for_what_all_have_pruned),
+        STORY(a_store_that_was_brought_back_is_used),
+        STORY(a_block_that_is_not_executed_for_a_second_is_asked_for),
+        STORY(an_answer_may_begin_with_what_is_committed),
+        STORY(a_certificate_below_the_root_is_nothing_to_ask_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

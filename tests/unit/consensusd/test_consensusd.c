@@ -19,6 +19,7 @@
 #include <arpa/inet.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -556,6 +557,7 @@ static void start(uint32_t index)
     if (self->pid > 0)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
+    signal(SIGXFSZ, SIG_IGN);         /* a write above the limit fails instead */
     clearenv();
     put_env("NODE_NAME", "%s", self->name);
     put_env("GENESIS_FILE", "../genesis.json");
@@ -1168,6 +1170,27 @@ static void a_proof_is_handed_over_through_restarts_until_its_offender_is_inacti
         assert_int_equal(validators[i].proofs, 0);
 }
 
+/* A vote that is not on disk may be forgotten: whose disk fails ends, and what it would have said is not said. */
+static void who_cannot_write_its_vote_ends(void **state)
+{
+    submit("tx");
+    settle();
+    play_for(500); /* the empty block behind it */
+    const struct rlimit nothing = {0, 0};
+    assert_int_equal(prlimit(validators[0].pid, RLIMIT_FSIZE, &nothing, NULL), 0);
+    submit("tx");
+    uint64_t deadline_ms = now_ms() + PATIENCE_MS;
+    int status = 0;
+    while (waitpid(validators[0].pid, &status, WNOHANG) == 0) {
+        assert_true(now_ms() < deadline_ms);
+        play();
+    }
+    validators[0].pid = 0;
+    play_for(100);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+    assert_int_equal(validators[0].executed[tx_count - 1], 0); /* a vote alone would have committed it */
+}
+
 static void a_store_of_another_network_is_refused(void **state)
 {
     submit("tx");
@@ -1196,6 +1219,7 @@ int main(int argc, char *argv[])
         ALONE(a_killed_validator_goes_on_where_it_was),
         ALONE(a_restarted_executord_is_told_what_it_lacks),
         ALONE(a_store_of_another_network_is_refused),
+        ALONE(who_cannot_write_its_vote_ends),
         ALONE(a_validator_builds_on_the_block_it_restarted_with),
         FOUR(four_validators_commit_the_same),
         FOUR(three_go_on_and_the_fourth_catches_up),
