@@ -105,13 +105,13 @@ static void timeouts_and_their_certificate(void **state)
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 0);
 }
 
-static void answer(uint32_t sender, const struct qc *qcs)
+static void answer(uint32_t sender, const struct qc *qcs, size_t count)
 {
-    struct consensus_certified blocks[CHAIN];
-    for (size_t i = 0; i < CHAIN; i++)
+    static struct consensus_certified blocks[CHAIN];
+    for (size_t i = 0; i < count; i++)
         blocks[i] = (struct consensus_certified){.header = chain[i].header, .tx_ids = chain[i].tx_ids, .qc = &qcs[i]};
     rig_step(&rig, &(struct consensus_event){
-                       .type = CONSENSUS_SYNCED, .sender = sender, .u.synced = {.blocks = blocks, .count = CHAIN}});
+                       .type = CONSENSUS_SYNCED, .sender = sender, .u.synced = {.blocks = blocks, .count = count}});
 }
 
 static uint32_t fall_behind(void)
@@ -132,7 +132,7 @@ static void blocks_that_come_by_sync(void **state)
     for (size_t i = 0; i < CHAIN; i++)
         assert_true(consensus_certificate_valid(rig.core, &certificates[i]));
     assert_int_equal(cost(), 4 * (CHAIN - 1));
-    answer(peer, certificates);
+    answer(peer, certificates, CHAIN);
     assert_int_equal(cost(), 0);
     assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
 }
@@ -147,7 +147,7 @@ static void what_was_not_verified_is_not_believed(void **state)
     certificates[0].signatures[3].signature.bytes[40] ^= 1;
     assert_false(consensus_certificate_valid(rig.core, &certificates[0]));
     assert_false(consensus_certificate_valid(rig.core, &certificates[0]));
-    answer(peer, certificates);
+    answer(peer, certificates, CHAIN);
     assert_int_equal(rig_status(&rig).blocks_held, 1);
     struct qc none = rig_genesis_qc(&rig);
     assert_false(consensus_certificate_valid(rig.core, &none));
@@ -158,25 +158,24 @@ static void what_was_not_verified_is_not_believed(void **state)
 static void a_lie_about_a_certified_block_is_not_looked_at(void **state)
 {
     (void)state;
+    enum { HALF = CHAIN / 2 };
     uint32_t peer = fall_behind();
-    struct qc lies[CHAIN];
-    for (size_t i = 0; i < CHAIN; i++)
-        lies[i] = certificates[i];
-    answer(peer, certificates);
+    static struct qc lies[HALF];
+    answer(peer, certificates, HALF);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1); /* for the other half */
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, peer);
     cost();
-    assert_true(rig_status(&rig).behind);
-    while (rig_count(&rig, CONSENSUS_SYNC) == 0)
-        rig_tick(&rig, 10);
-    for (size_t i = 0; i < CHAIN; i++) {
+    for (size_t i = 0; i < HALF; i++) {
+        lies[i] = certificates[i];
         lies[i].signatures[0].validator = rig.self;
         lies[i].signatures[0].signature.bytes[0] ^= 1;
     }
-    answer(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, lies);
+    answer(peer, lies, HALF);
     assert_int_equal(cost(), 0);
     assert_int_equal(rig_status(&rig).used_elsewhere_view, 0);
-    struct consensus_certified held[CHAIN];
-    assert_int_equal(consensus_certified(rig.core, 1, held, CHAIN), CHAIN);
-    for (size_t i = 0; i < CHAIN; i++)
+    static struct consensus_certified held[HALF];
+    assert_int_equal(consensus_certified(rig.core, 1, held, HALF), HALF);
+    for (size_t i = 0; i < HALF; i++)
         assert_memory_equal(&held[i].qc->signatures[0].signature, &certificates[i].signatures[0].signature, SIGN_BYTES);
 }
 
