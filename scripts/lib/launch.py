@@ -35,6 +35,7 @@ class Options:
     keep_data: bool = False
     build_dir: Path = ROOT / "build"
     before_start: Callable = None  # called with the cluster when all its files are written and no daemon runs
+    start_daemons: bool = True  # False: broker, database and files only
 
 
 def _check(options):
@@ -142,7 +143,8 @@ def _bring_up_new(cluster, options, console):
     _write_cluster_file(cluster, kafka, databases, db_host, db_port)
     if options.before_start is not None:
         options.before_start(cluster)
-    _start_daemons(cluster, console)
+    if options.start_daemons:
+        _start_daemons(cluster, console)
 
 
 def _servers_text(cluster):

@@ -150,6 +150,8 @@ static void on_ready(struct ceremony *self, uint32_t sender, const struct genesi
     struct differing differing = differing_terms(self, &ready->terms);
     if (differing.why != 0) {
         refuse(self, sender, &differing);
+        /* "Who is finished answers it, too: the certificate shows the other in what it differs." */
+        self->certificate_answer.wanted |= self->phase == CEREMONY_FINISHED;
         return;
     }
     if (!genesis_ready_is_signed(ready, &self->genesis->validators[sender].sign_key)) {

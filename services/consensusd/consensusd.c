@@ -295,6 +295,7 @@ static void beat(void *context)
 {
     struct consensusd *self = context;
     admin_beat(self->admin);
+    beginning_beat(self);
     stages_tick(self);
     peering_tick(self);
     show_all(self);
@@ -306,7 +307,12 @@ static void beat(void *context)
     uint64_t now_ms = loop_now_ms();
     if (!self->core && now_ms >= self->waiting_log_ms) {
         self->waiting_log_ms = now_ms + WAITING_LOG_MS;
-        log_info("genesis.wait", "for=executord endpoint=%s", LOG_QUOTE_TEXT(self->config->execution_endpoint));
+        struct beginning_text text;
+        beginning_show(self, &text);
+        if (!self->genesis_known)
+            log_info("genesis.wait", "for=executord endpoint=%s", LOG_QUOTE_TEXT(self->config->execution_endpoint));
+        if (!self->certified)
+            log_info("genesis.wait", "for=validators phase=\"%s\" missing=\"%s\"", text.phase, text.missing);
     }
 }
 
@@ -386,14 +392,6 @@ static int open_sockets(struct consensusd *self)
     return rc == 0 ? peers_open(self) : rc;
 }
 
-static int start_or_wait(struct consensusd *self)
-{
-    int rc = safety_store_genesis(self->store, &self->genesis_header);
-    if (rc == ERR_NOT_FOUND)
-        return 0; /* executord tells it */
-    return rc == 0 ? consensusd_start_core(self) : rc;
-}
-
 int consensusd_new(struct consensusd **out, const struct consensusd_config *config)
 {
     CLEANUP(consensusd_destroy) struct consensusd *self = calloc(1, sizeof *self);
@@ -401,7 +399,7 @@ int consensusd_new(struct consensusd **out, const struct consensusd_config *conf
         return -ENOMEM;
     self->config = config;
     self->beacon.fd = -1;
-    int (*const steps[])(struct consensusd *) = {load_identity, open_admin, open_store, open_sockets, start_or_wait};
+    int (*const steps[])(struct consensusd *) = {load_identity, open_admin, open_store, open_sockets, beginning_open};
     int rc = loop_new(&self->loop);
     for (size_t i = 0; i < ARRAY_COUNT(steps) && rc == 0; i++)
         rc = steps[i](self);
@@ -422,6 +420,7 @@ void consensusd_destroy(struct consensusd **self)
     struct consensusd *daemon = *self;
     if (daemon->store && daemon->failure == 0 && safety_store_flush(daemon->store) < 0)
         log_warn("store.unflushed", "height=%llu", (unsigned long long)daemon->committed_height);
+    beginning_close(daemon);
     stages_close(daemon);
     peers_close(daemon);
     if (daemon->query)

@@ -16,6 +16,7 @@
 #include "common/edge/metrics.h"
 #include "common/edge/udp.h"
 #include "services/consensusd/block_cache.h"
+#include "services/consensusd/ceremony.h"
 #include "services/consensusd/consensus.h"
 #include "services/consensusd/consensus_codec.h"
 #include "services/consensusd/consensusd.h"
@@ -76,6 +77,8 @@ enum consensusd_metric {
     CONSENSUSD_METRIC_PEER_ROUND_TRIP,
     CONSENSUSD_METRIC_PEER_RECORDS, /* by enum peerbook_result */
     CONSENSUSD_METRIC_BEACONS_DROPPED,
+    CONSENSUSD_METRIC_GENESIS_READY,
+    CONSENSUSD_METRIC_GENESIS_REFUSALS,
     CONSENSUSD_METRIC_COUNT,
 };
 /* Those by validator have no label values yet. */
@@ -83,7 +86,15 @@ extern const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT];
 
 enum consensusd_drop { DROP_STALE, DROP_AHEAD, DROP_BAD, DROP_UNLINKED, DROP_FRAME, DROP_SYNC_LIMIT, DROP_COUNT };
 
-enum { CONDITION_STORE, CONDITION_MEMPOOLD, CONDITION_EXECUTORD, CONDITION_VOTING, CONDITION_SYNC, CONDITION_COUNT };
+enum {
+    CONDITION_STORE,
+    CONDITION_MEMPOOLD,
+    CONDITION_EXECUTORD,
+    CONDITION_GENESIS,
+    CONDITION_VOTING,
+    CONDITION_SYNC,
+    CONDITION_COUNT
+};
 
 /* What is asked of mempoold and executord for one effect. */
 enum job_kind { JOB_NONE, JOB_BUILD, JOB_CHECK, JOB_RECHECK };
@@ -141,7 +152,8 @@ struct consensusd {
     struct admin *admin;
     struct safety_store *store;
     struct block_cache *cache;
-    struct consensus *core; /* NULL until the genesis header is known */
+    struct consensus *core; /* NULL until the genesis block is known and its ceremony done */
+    bool genesis_known;
     struct block_header genesis_header;
     uint64_t committed_height; /* of the core */
     int failure;
@@ -171,6 +183,16 @@ struct consensusd {
     uint64_t dropped_frames;
     uint64_t dropped_requests; /* for blocks, too many of one peer */
 
+    /* beginning.c */
+    struct ceremony *ceremony;
+    bool certified; /* the certificate is on disk */
+    uint8_t certificate[GENESIS_CERTIFICATE_BYTES_MAX];
+    size_t certificate_size;
+    bool executor_has_certificate;
+    uint32_t ceremony_timer;
+    uint32_t connected_before;
+    struct log_limit bad_certificate_limit;
+
     struct job jobs[JOBS_MAX];
     uint64_t request_last;
     enum executor_state executor;
@@ -195,6 +217,24 @@ void consensusd_step(struct consensusd *self, const struct consensus_event *even
 int consensusd_start_core(struct consensusd *self);
 const char *consensusd_validator_name(const struct consensusd *self, uint32_t index);
 void consensusd_bad_frame(struct consensusd *self, const char *arrow, const char *peer, int rc);
+
+/* beginning.c */
+int beginning_open(struct consensusd *self);
+void beginning_close(struct consensusd *self);
+void beginning_beat(struct consensusd *self);
+/* Start consensus if everything is there for it. Returns 0, or why it cannot go on. */
+int beginning_try(struct consensusd *self);
+/* Its times are filled in. */
+void beginning_on_message(struct consensusd *self, struct ceremony_event *event);
+/* A certificate that was kept: in the store, or by executord. */
+void beginning_on_stored(struct consensusd *self, struct span bytes, const char *where);
+struct beginning_text {
+    char phase[32];    /* "collecting 3/4", "done" */
+    char missing[512]; /* names between commas */
+    uint32_t ready_count;
+    uint64_t refusals;
+};
+void beginning_show(struct consensusd *self, struct beginning_text *out);
 
 /* stages.c */
 int stages_open(struct consensusd *self, const uint8_t *secret);

@@ -109,6 +109,8 @@ void execution_client_height(struct consensusd *self)
     execution_frame(&frame);
     Cybermesh__Execution__V1__HeightRequest request;
     cybermesh__execution__v1__height_request__init(&request);
+    if (self->certified && !self->executor_has_certificate)
+        request.genesis_certificate = LOAN(self->certificate, self->certificate_size);
     frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_HEIGHT_REQUEST;
     frame.height_request = &request;
     stages_send(self->execution, &frame.base);
@@ -280,7 +282,7 @@ static int take_genesis(struct consensusd *self, const Cybermesh__Execution__V1_
     int rc = block_header_decode(&header, span_of(height->genesis_header.data, height->genesis_header.len));
     if (rc < 0 || header.height != 0 || !hash_equal(&header.chain_id, &self->genesis->chain_id))
         return ERR_MALFORMED;
-    if (self->core) {
+    if (self->genesis_known) {
         struct hash ours = block_id(&self->genesis_header), theirs = block_id(&header);
         if (hash_equal(&ours, &theirs))
             return 0;
@@ -289,7 +291,17 @@ static int take_genesis(struct consensusd *self, const Cybermesh__Execution__V1_
     }
     self->genesis_header = header;
     rc = safety_store_set_genesis(self->store, &header);
-    return rc == 0 ? consensusd_start_core(self) : rc;
+    self->genesis_known = rc == 0;
+    return rc == 0 ? beginning_try(self) : rc;
+}
+
+/* executord keeps a copy of our certificate, or of the database's: ours may have been lost. */
+static void take_certificate(struct consensusd *self, const ProtobufCBinaryData *bytes)
+{
+    struct span theirs = span_of(bytes->data, bytes->len);
+    if (theirs.size > 0)
+        beginning_on_stored(self, theirs, "executord");
+    self->executor_has_certificate = span_equal(theirs, span_of(self->certificate, self->certificate_size));
 }
 
 static void on_height(struct consensusd *self, const Cybermesh__Execution__V1__Height *height)
@@ -304,6 +316,7 @@ static void on_height(struct consensusd *self, const Cybermesh__Execution__V1__H
         return;
     }
     proofs_settle(self, height->inactive);
+    take_certificate(self, &height->genesis_certificate);
     bool same = self->executor_known && self->executor_epoch == height->epoch;
     /* Commits that went astray: what it has not got after RESEND_MS is sent again. */
     bool stuck = height->height < self->committed_height && height->height == self->executor_height &&

@@ -71,6 +71,8 @@ static void on_consensus(void *context, struct bus_message *message)
         metrics_add_at(self->metrics, CONSENSUSD_METRIC_RECEIVED, (size_t)(frame.event.type - CONSENSUS_PROPOSAL), 1);
         if (self->core)
             consensusd_step(self, &frame.event);
+    } else {
+        beginning_on_message(self, &frame.ceremony);
     }
     consensus_codec_deinit(&frame);
 }

@@ -1,6 +1,6 @@
 /* safety_store.c - five tables.
  *
- * meta    "voting" (common/base/voting.h), "genesis"
+ * meta    "voting" (common/base/voting.h), "genesis" (the block's header), "certificate" (of its ceremony)
  * blocks  height -> id, header, own certificate, proof; the committed ones, appended
  * bodies  block id -> parent's certificate, header, bodies; of voted and committed blocks
  * open    height || block id -> nothing; which of `bodies` are voted for and not committed
@@ -349,6 +349,32 @@ int safety_store_genesis(struct safety_store *self, struct block_header *out)
 int safety_store_set_genesis(struct safety_store *self, const struct block_header *header)
 {
     int rc = queue_put(self, self->meta, span_text("genesis"), 0, safety_codec_put_header, header);
+    return rc == 0 ? safety_store_flush(self) : rc;
+}
+
+int safety_store_certificate(struct safety_store *self, uint8_t out[static GENESIS_CERTIFICATE_BYTES_MAX], size_t *size)
+{
+    uint8_t *value = NULL;
+    size_t found = 0;
+    int rc = store_get_copy(self->store, self->meta, store_key_text("certificate"), &value, &found);
+    if (rc == 0 && found > GENESIS_CERTIFICATE_BYTES_MAX)
+        rc = ERR_CORRUPT;
+    if (rc == 0) {
+        memcpy(out, value, found);
+        *size = found;
+    }
+    free(value);
+    return rc;
+}
+
+static void put_span_value(struct bytes_writer *writer, const void *value)
+{
+    bytes_put_span(writer, *(const struct span *)value);
+}
+
+int safety_store_set_certificate(struct safety_store *self, struct span certificate)
+{
+    int rc = queue_put(self, self->meta, span_text("certificate"), 0, put_span_value, &certificate);
     return rc == 0 ? safety_store_flush(self) : rc;
 }
 

@@ -19,6 +19,7 @@
 #include "common/base/sign.h"
 #include "common/base/voting.h"
 #include "services/consensusd/consensus.h"
+#include "services/consensusd/genesis_certificate.h"
 
 struct safety_store; /* opaque */
 
@@ -45,6 +46,12 @@ uint64_t safety_store_floor_view(const struct safety_store *self);
 /* The genesis header: read (ERR_NOT_FOUND when it is not there yet), and written once. */
 MUST_USE int safety_store_genesis(struct safety_store *self, struct block_header *out);
 MUST_USE int safety_store_set_genesis(struct safety_store *self, const struct block_header *header);
+
+/* The certificate of the genesis ceremony (genesis_certificate.h), encoded: read (ERR_NOT_FOUND when it is not there
+ * yet, ERR_CORRUPT when it is too large), and written, synced. */
+MUST_USE int safety_store_certificate(struct safety_store *self, uint8_t out[static GENESIS_CERTIFICATE_BYTES_MAX],
+                                      size_t *size);
+MUST_USE int safety_store_set_certificate(struct safety_store *self, struct span certificate);
 
 /* A block with its bodies, from the store: one allocation each, ended with safety_store_block_deinit(). */
 struct safety_store_block {

@@ -9,7 +9,7 @@
 
 enum { QUERY_BYTES_MAX = 64 << 10, QUEUE_COUNT_MAX = 100, FRESH_MS = 3000 };
 
-const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord", "voting", "sync"};
+const char *const show_conditions[CONDITION_COUNT] = {"store", "mempoold", "executord", "genesis", "voting", "sync"};
 
 static const char *const drop_names[DROP_COUNT] = {"stale", "ahead", "bad", "unlinked", "frame", "sync_limit"};
 
@@ -150,6 +150,12 @@ const struct metric consensusd_metrics[CONSENSUSD_METRIC_COUNT] = {
          COUNTER,
          .label = "result",
          .help = "Records of validators' addresses that were shown, by what became of them."},
+    [CONSENSUSD_METRIC_GENESIS_READY] = {.name = "cybermesh_consensusd_genesis_ready",
+                                         GAUGE,
+                                         .help = "Validators that are there for the genesis ceremony."},
+    [CONSENSUSD_METRIC_GENESIS_REFUSALS] = {.name = "cybermesh_consensusd_genesis_refusals_total",
+                                            COUNTER,
+                                            .help = "Messages of the genesis ceremony that were refused."},
 };
 
 static void show_counters(struct consensusd *self, const struct consensus_status *status)
@@ -208,8 +214,22 @@ static void show_voting(struct consensusd *self, const struct consensus_status *
                     "A validator that lost its voting state");
 }
 
+static void show_genesis(struct consensusd *self)
+{
+    struct beginning_text text;
+    beginning_show(self, &text);
+    char why[sizeof text.missing + sizeof text.phase + 16];
+    snprintf(why, sizeof why, "%s, waiting for %s", text.phase, text.missing);
+    admin_ready_set(self->admin, CONDITION_GENESIS, self->certified, self->certified ? NULL : why);
+    admin_status_set_text(self->admin, "genesis", text.phase);
+    admin_status_set_text(self->admin, "genesis_missing", text.missing);
+    metrics_set(self->metrics, CONSENSUSD_METRIC_GENESIS_READY, text.ready_count);
+    metrics_set(self->metrics, CONSENSUSD_METRIC_GENESIS_REFUSALS, (int64_t)text.refusals);
+}
+
 void show_all(struct consensusd *self)
 {
+    show_genesis(self);
     uint64_t now_ms = loop_now_ms();
     bool pool = self->pool_heard_ms && now_ms < self->pool_heard_ms + FRESH_MS;
     bool executor = self->executor_heard_ms && now_ms < self->executor_heard_ms + FRESH_MS;
@@ -243,6 +263,8 @@ static void answer_status(struct consensusd *self, const struct bus_route *route
     struct consensus_status status = {0};
     if (self->core)
         consensus_status(self->core, &status);
+    struct beginning_text genesis;
+    beginning_show(self, &genesis);
     const struct {
         char *name;
         uint64_t value;
@@ -255,26 +277,33 @@ static void answer_status(struct consensusd *self, const struct bus_route *route
                    {(char *)(uintptr_t) "behind", status.behind},
                    {(char *)(uintptr_t) "peers_connected", peers_connected(self)}};
     char texts[ARRAY_COUNT(numbers)][24];
-    Cybermesh__Query__V1__StatusItem items[ARRAY_COUNT(numbers)];
-    Cybermesh__Query__V1__StatusItem *list[ARRAY_COUNT(numbers)];
-    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
-        snprintf(texts[i], sizeof texts[i], "%" PRIu64, numbers[i].value);
+    enum { ITEMS = ARRAY_COUNT(numbers) + 2 };
+    Cybermesh__Query__V1__StatusItem items[ITEMS];
+    Cybermesh__Query__V1__StatusItem *list[ITEMS];
+    for (size_t i = 0; i < ITEMS; i++) {
         cybermesh__query__v1__status_item__init(&items[i]);
-        items[i].name = numbers[i].name;
-        items[i].value = texts[i];
         list[i] = &items[i];
     }
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        snprintf(texts[i], sizeof texts[i], "%" PRIu64, numbers[i].value);
+        items[i].name = numbers[i].name;
+        items[i].value = texts[i];
+    }
+    items[ITEMS - 2].name = (char *)(uintptr_t) "genesis";
+    items[ITEMS - 2].value = genesis.phase;
+    items[ITEMS - 1].name = (char *)(uintptr_t) "genesis_missing";
+    items[ITEMS - 1].value = genesis.missing;
     Cybermesh__Query__V1__Status answer;
     cybermesh__query__v1__status__init(&answer);
     answer.request = request;
-    answer.n_items = ARRAY_COUNT(numbers);
+    answer.n_items = ITEMS;
     answer.items = list;
     Cybermesh__Query__V1__QueryFrame frame;
     cybermesh__query__v1__query_frame__init(&frame);
     frame.version = 1;
     frame.body_case = CYBERMESH__QUERY__V1__QUERY_FRAME__BODY_STATUS;
     frame.status = &answer;
-    uint8_t bytes[1024];
+    uint8_t bytes[2048];
     if (cybermesh__query__v1__query_frame__get_packed_size(&frame) > sizeof bytes)
         return;
     size_t size = cybermesh__query__v1__query_frame__pack(&frame, bytes);

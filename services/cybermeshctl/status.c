@@ -86,6 +86,8 @@ static void look_at_validator(struct report *report, const struct ctl_validator 
     json_t *row = json_pack("{s:s, s:s}", "name", validator->name, "api", validator->api);
     copy_member(row, "height", stages, CONSENSUSD, "height");
     copy_member(row, "view", stages, CONSENSUSD, "view");
+    copy_member(row, "genesis", stages, CONSENSUSD, "genesis");
+    copy_member(row, "genesis_missing", stages, CONSENSUSD, "genesis_missing");
     copy_member(row, "pool_txs", stages, MEMPOOLD, "pool_txs");
     copy_member(row, "state_height", stages, EXECUTORD, "height");
     copy_member(row, "state_root", stages, EXECUTORD, "state_root");

@@ -124,9 +124,12 @@ static int commit_field(struct execution_codec_request *out, const struct wire_f
 static int height_request_field(struct execution_codec_request *out, const struct wire_field *field,
                                 struct bodies *bodies)
 {
-    (void)out;
-    (void)field;
     (void)bodies;
+    if (field->number != 1)
+        return 0;
+    if (field->type != WIRE_BYTES || field->bytes.size > EXECUTION_CODEC_CERTIFICATE_BYTES_MAX)
+        return ERR_MALFORMED;
+    out->certificate = field->bytes;
     return 0;
 }
 
@@ -227,6 +230,7 @@ static void put_height(struct bytes_writer *writer, const void *body)
     wire_put_number(writer, 4, height->epoch);
     wire_put_bytes(writer, 5, height->genesis_header);
     wire_put_number(writer, 6, height->inactive);
+    wire_put_bytes(writer, 7, height->certificate);
 }
 
 void execution_codec_put_height(struct bytes_writer *writer, const struct execution_codec_height *body)

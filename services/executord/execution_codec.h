@@ -13,6 +13,8 @@
 #include "common/base/span.h"
 #include "services/executord/executor.h"
 
+enum { EXECUTION_CODEC_CERTIFICATE_BYTES_MAX = 16384 };
+
 /* The request's field in ExecutionFrame. */
 enum execution_codec_kind {
     EXECUTION_CODEC_HEIGHT_REQUEST = 2,
@@ -31,6 +33,7 @@ struct execution_codec_request {
     struct block_header header;      /* CHECK, COMMIT */
     struct span header_bytes;        /* the same as it came */
     struct span proof;               /* COMMIT */
+    struct span certificate;         /* HEIGHT_REQUEST: of the genesis ceremony; empty: none told */
 };
 
 /* spans has room for spans_max bodies. Returns 0, ERR_MALFORMED (an answer's field, too), ERR_VERSION or ERR_TOO_LARGE
@@ -58,6 +61,7 @@ struct execution_codec_height {
     uint64_t epoch;
     struct span genesis_header;
     uint64_t inactive; /* bit i: validator i */
+    struct span certificate; /* empty: none */
 };
 
 struct execution_codec_built {

@@ -186,6 +186,21 @@ static struct ask *place_of(struct executord *self, const struct bus_route *rout
     return idle ? idle : &self->asks[0];
 }
 
+/* The database's certificate is kept where there is none; persistd is told ours. */
+static void take_database_certificate(struct executord *self, const struct bus_route *route, struct span certificate)
+{
+    if (certificate.size > 0 && executord_store_certificate(self->store).size == 0) {
+        int rc = executord_store_put_certificate(self->store, certificate);
+        if (rc < 0) {
+            stop(self, rc, "store the genesis certificate");
+            return;
+        }
+    }
+    struct bytes_writer writer = answer_writer(self);
+    outcome_codec_put_genesis(&writer, executord_store_certificate(self->store));
+    send_answer(self, EXECUTORD_OUTCOME, route, &writer);
+}
+
 static void outcome_message(void *context, struct bus_message *message)
 {
     struct executord *self = context;
@@ -198,6 +213,10 @@ static void outcome_message(void *context, struct bus_message *message)
     if (request.kind == OUTCOME_CODEC_ACK) {
         self->persisted_height = request.height;
         metrics_set(self->metrics, EXECUTORD_METRIC_PERSISTED_HEIGHT, (int64_t)request.height);
+        return;
+    }
+    if (request.kind == OUTCOME_CODEC_GENESIS) {
+        take_database_certificate(self, &message->route, request.certificate);
         return;
     }
     struct ask *ask = place_of(self, &message->route);
@@ -219,8 +238,15 @@ static void count_answer(struct executord *self, enum execution_codec_status sta
     metrics_add_at(self->metrics, EXECUTORD_METRIC_ANSWERS, status, 1);
 }
 
-static int answer_height(struct executord *self, const struct bus_route *route)
+static int answer_height(struct executord *self, const struct bus_route *route,
+                         const struct execution_codec_request *request)
 {
+    if (request->certificate.size > 0 && !span_equal(request->certificate, executord_store_certificate(self->store))) {
+        int stored = executord_store_put_certificate(self->store, request->certificate);
+        if (stored < 0)
+            return stored;
+        log_info("genesis.kept", "bytes=%zu", request->certificate.size);
+    }
     const struct version *last = executor_committed(self->executor);
     struct executord_store_head genesis;
     int rc = executord_store_head(self->store, 0, &genesis);
@@ -234,6 +260,7 @@ static int answer_height(struct executord *self, const struct bus_route *route)
                                             .epoch = self->epoch,
                                             .genesis_header = span_of(genesis.header, sizeof genesis.header),
                                             .inactive = executor_inactive(self->executor),
+                                            .certificate = executord_store_certificate(self->store),
                                         });
     send_answer(self, EXECUTORD_EXECUTION, route, &writer);
     return 0;
@@ -409,7 +436,7 @@ static int answer_execution(struct executord *self, const struct bus_route *rout
 {
     switch (request->kind) {
     case EXECUTION_CODEC_HEIGHT_REQUEST:
-        return answer_height(self, route);
+        return answer_height(self, route, request);
     case EXECUTION_CODEC_BUILD:
         return answer_build(self, route, request);
     case EXECUTION_CODEC_CHECK:

@@ -17,7 +17,10 @@
 enum {
     MAP_BYTES_AT_START = 64 << 20,
     HEAD_ROOM_BYTES = 64, /* in front of the outcomes, for the frame's head */
+    CERTIFICATE_BYTES_MAX = 16384,
 };
+
+#define CERTIFICATE_KEY "certificate"
 
 /* A piece of memory that grows and is used again. */
 struct buffer {
@@ -31,6 +34,9 @@ struct executord_store {
     struct store_table outcomes;
     struct buffer buffer; /* of records written and frames made */
     struct buffer proof;  /* of executord_store_head() */
+    struct store_table genesis;
+    uint8_t *certificate;
+    size_t certificate_size;
 };
 
 static int buffer_reserve(struct buffer *buffer, size_t capacity)
@@ -48,6 +54,13 @@ static int buffer_reserve(struct buffer *buffer, size_t capacity)
     return 0;
 }
 
+static int certificate_read(struct executord_store *self)
+{
+    int rc = store_get_copy(self->store, self->genesis, store_key_text(CERTIFICATE_KEY), &self->certificate,
+                            &self->certificate_size);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
 int executord_store_open(struct executord_store **out, const struct executord_store_options *options)
 {
     CLEANUP(executord_store_close) struct executord_store *self = calloc(1, sizeof *self);
@@ -62,6 +75,8 @@ int executord_store_open(struct executord_store **out, const struct executord_st
     if (rc < 0)
         return rc;
     rc = store_table_open(self->store, "outcomes", STORE_KEYS_HEIGHT, &self->outcomes);
+    rc = rc == 0 ? store_table_open(self->store, "genesis", STORE_KEYS_BYTES, &self->genesis) : rc;
+    rc = rc == 0 ? certificate_read(self) : rc;
     if (rc < 0)
         return rc;
     *out = TAKE(self);
@@ -75,6 +90,7 @@ void executord_store_close(struct executord_store **self)
     store_close(&(*self)->store);
     free((*self)->buffer.data);
     free((*self)->proof.data);
+    free((*self)->certificate);
     free(*self);
     *self = NULL;
 }
@@ -97,6 +113,32 @@ int executord_store_append(struct executord_store *self, const struct version *v
         .value = bytes_written(&writer),
     };
     return store_write(self->store, &op, 1);
+}
+
+struct span executord_store_certificate(const struct executord_store *self)
+{
+    return span_of(self->certificate, self->certificate_size);
+}
+
+int executord_store_put_certificate(struct executord_store *self, struct span certificate)
+{
+    if (certificate.size == 0 || certificate.size > CERTIFICATE_BYTES_MAX)
+        return ERR_TOO_LARGE;
+    uint8_t *copy = malloc(certificate.size);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, certificate.data, certificate.size);
+    struct store_op op = {
+        .kind = STORE_PUT, .table = self->genesis, .key = store_key_text(CERTIFICATE_KEY), .value = certificate};
+    int rc = store_write(self->store, &op, 1);
+    if (rc < 0) {
+        free(copy);
+        return rc;
+    }
+    free(self->certificate);
+    self->certificate = copy;
+    self->certificate_size = certificate.size;
+    return 0;
 }
 
 /* --- loading ------------------------------------------------------------------------------------------------------ */

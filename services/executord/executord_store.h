@@ -53,5 +53,12 @@ struct executord_store_ask {
 MUST_USE int executord_store_outcomes(struct executord_store *self, const struct executord_store_ask *ask,
                                       struct span *out);
 
+/* The certificate of the genesis ceremony, kept for consensusd and persistd; empty: none. A loan until the next put. */
+struct span executord_store_certificate(const struct executord_store *self);
+
+/* Replace it; returns after it is on disk. Returns 0, ERR_TOO_LARGE (above 16 KiB), -ENOMEM or the errors of
+ * store_write(). */
+MUST_USE int executord_store_put_certificate(struct executord_store *self, struct span certificate);
+
 /* Bytes used on disk. */
 uint64_t executord_store_bytes(const struct executord_store *self);

@@ -28,6 +28,27 @@ static void ask_field(struct outcome_codec_request *out, const struct wire_field
         out->count_max = (uint32_t)field->value;
 }
 
+/* Fields of requests that the rules do not name are ignored. */
+static int request_field(struct outcome_codec_request *out, const struct wire_field *field)
+{
+    switch (out->kind) {
+    case OUTCOME_CODEC_ASK:
+        ask_field(out, field);
+        return 0;
+    case OUTCOME_CODEC_ACK:
+        if (field->number == 1)
+            out->height = field->value;
+        return 0;
+    case OUTCOME_CODEC_GENESIS:
+        if (field->number != 1)
+            return 0;
+        out->certificate = field->bytes;
+        return field->type == WIRE_BYTES && field->bytes.size <= OUTCOME_CODEC_CERTIFICATE_BYTES_MAX ? 0
+                                                                                                     : ERR_MALFORMED;
+    }
+    return ERR_MALFORMED;
+}
+
 int outcome_codec_decode(struct outcome_codec_request *out, struct span payload)
 {
     uint32_t kind;
@@ -35,16 +56,15 @@ int outcome_codec_decode(struct outcome_codec_request *out, struct span payload)
     int rc = wire_frame_open(payload, &kind, &body);
     if (rc < 0)
         return rc;
-    if (kind != OUTCOME_CODEC_ASK && kind != OUTCOME_CODEC_ACK)
+    if (kind != OUTCOME_CODEC_ASK && kind != OUTCOME_CODEC_ACK && kind != OUTCOME_CODEC_GENESIS)
         return ERR_MALFORMED;
     struct outcome_codec_request request = {.kind = (enum outcome_codec_kind)kind};
     struct bytes_reader reader = bytes_reader_of(body);
     struct wire_field field;
     while (wire_next(&reader, &field)) {
-        if (kind == OUTCOME_CODEC_ASK)
-            ask_field(&request, &field);
-        else if (field.number == 1)
-            request.height = field.value;
+        rc = request_field(&request, &field);
+        if (rc < 0)
+            return rc;
     }
     if (reader.failed)
         return ERR_MALFORMED;
@@ -142,6 +162,16 @@ int outcome_codec_read_changes(struct span outcome, struct executor_entry *entri
         return ERR_MALFORMED;
     *count = found;
     return 0;
+}
+
+static void put_genesis(struct bytes_writer *writer, const void *certificate)
+{
+    wire_put_bytes(writer, 1, *(const struct span *)certificate);
+}
+
+void outcome_codec_put_genesis(struct bytes_writer *writer, struct span certificate)
+{
+    wire_frame_put(writer, OUTCOME_CODEC_GENESIS, put_genesis, &certificate);
 }
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */

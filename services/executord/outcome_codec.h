@@ -17,14 +17,17 @@
 
 /* --- what persistd says ------------------------------------------------------------------------------------------- */
 
-enum outcome_codec_kind { OUTCOME_CODEC_ASK = 2, OUTCOME_CODEC_ACK = 4 };
+enum outcome_codec_kind { OUTCOME_CODEC_ASK = 2, OUTCOME_CODEC_ACK = 4, OUTCOME_CODEC_GENESIS = 5 };
+
+enum { OUTCOME_CODEC_CERTIFICATE_BYTES_MAX = 16384 };
 
 struct outcome_codec_request {
     enum outcome_codec_kind kind;
-    uint64_t request;      /* ASK */
-    uint64_t height_first; /* ASK */
-    uint32_t count_max;    /* ASK */
-    uint64_t height;       /* ACK */
+    uint64_t request;        /* ASK */
+    uint64_t height_first;   /* ASK */
+    uint32_t count_max;      /* ASK */
+    uint64_t height;         /* ACK */
+    struct span certificate; /* GENESIS: of the ceremony, as the database has it; empty: none */
 };
 
 /* Returns 0, ERR_MALFORMED or ERR_VERSION. */
@@ -49,6 +52,9 @@ MUST_USE int outcome_codec_read_head(struct outcome_codec_head *out, struct span
 /* A stored Outcome's changes. entries has room for entries_max. Returns 0, ERR_MALFORMED or ERR_TOO_LARGE. */
 MUST_USE int outcome_codec_read_changes(struct span outcome, struct executor_entry *entries, size_t entries_max,
                                         size_t *count);
+
+/* A frame Genesis; certificate may be empty. */
+void outcome_codec_put_genesis(struct bytes_writer *writer, struct span certificate);
 
 /* --- the answer --------------------------------------------------------------------------------------------------- */
 

@@ -475,6 +475,11 @@ static int get_tip(struct pg *pg, struct persist_tip *out)
     return 0;
 }
 
+int database_exchange_certificate(struct database *self, struct span offered, struct genesis_store_certificate *out)
+{
+    return self->pg ? retry_of(genesis_store_exchange(self->pg, &self->options.chain_id, offered, out)) : ERR_PEER_GONE;
+}
+
 int database_open(struct database *self, struct persist_tip *tip)
 {
     const struct database_options *options = &self->options;

@@ -13,6 +13,7 @@
 #include "common/base/attr.h"
 #include "common/base/hash.h"
 #include "common/edge/pg.h"
+#include "services/persistd/genesis_store.h"
 #include "services/persistd/migrate.h"
 #include "services/persistd/persist.h"
 #include "services/persistd/rows.h"
@@ -43,6 +44,11 @@ void database_destroy(struct database **self);
  * or -ETIMEDOUT (try again later); ERR_CONFLICT (the database is of another chain, or migrate_apply() refused: logged);
  * another failure that will not pass by itself. */
 MUST_USE int database_open(struct database *self, struct persist_tip *tip);
+
+/* genesis_store_exchange() with this database and its chain. Returns 0, ERR_PEER_GONE (it is not open), ERR_TOO_LARGE,
+ * ERR_RETRY or another failure. */
+MUST_USE int database_exchange_certificate(struct database *self, struct span offered,
+                                           struct genesis_store_certificate *out);
 
 enum database_verdict {
     DATABASE_RETRY = 1, /* nothing was written: do the same again, a little later */

@@ -17,6 +17,7 @@ enum {
     ASK_FIELD = 2,
     OUTCOMES_FIELD = 3,
     ACK_FIELD = 4,
+    GENESIS_FIELD = 5,
     /* Outcomes */
     REQUEST_FIELD = 1,
     BLOCKS_FIELD = 2,
@@ -196,6 +197,25 @@ int outcome_codec_decode(struct outcome_codec_frame *out, struct span payload)
     return 0;
 }
 
+bool outcome_codec_is_genesis(struct span payload, struct span *certificate)
+{
+    uint32_t kind;
+    struct span body;
+    if (wire_frame_open(payload, &kind, &body) < 0 || kind != GENESIS_FIELD)
+        return false;
+    struct bytes_reader reader = bytes_reader_of(body);
+    struct wire_field field;
+    struct span found = {.size = 0};
+    while (wire_next(&reader, &field)) {
+        if (field.number == 1)
+            found = field.bytes;
+    }
+    if (reader.failed)
+        return false;
+    *certificate = found;
+    return true;
+}
+
 void outcome_codec_deinit(struct outcome_codec_frame *self)
 {
     free(self->outcomes);
@@ -233,4 +253,14 @@ size_t outcome_codec_put_ack(uint8_t out[static OUTCOME_CODEC_REQUEST_BYTES_MAX]
     wire_put_number(&writer, 1, height);
     assert(!writer.failed);
     return writer.size;
+}
+
+static void put_genesis(struct bytes_writer *writer, const void *certificate)
+{
+    wire_put_bytes(writer, 1, *(const struct span *)certificate);
+}
+
+void outcome_codec_put_genesis(struct bytes_writer *writer, struct span certificate)
+{
+    wire_frame_put(writer, GENESIS_FIELD, put_genesis, &certificate);
 }

@@ -5,10 +5,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/attr.h"
+#include "common/base/bytes.h"
 #include "common/base/span.h"
 #include "services/persistd/outcome.h"
 
@@ -31,6 +33,9 @@ struct outcome_codec_frame {
  * above) or -ENOMEM. */
 MUST_USE int outcome_codec_decode(struct outcome_codec_frame *out, struct span payload);
 
+/* Is it a frame Genesis? Then *certificate borrows its bytes (may be empty). */
+bool outcome_codec_is_genesis(struct span payload, struct span *certificate);
+
 /* Accepts a frame that is all zero. */
 void outcome_codec_deinit(struct outcome_codec_frame *self);
 
@@ -39,6 +44,9 @@ struct outcome_codec_ask {
     uint64_t height_first;
     uint32_t count_max;
 };
+
+/* A frame Genesis. */
+void outcome_codec_put_genesis(struct bytes_writer *writer, struct span certificate);
 
 /* Write a frame; return its size. */
 size_t outcome_codec_put_ask(uint8_t out[static OUTCOME_CODEC_REQUEST_BYTES_MAX], const struct outcome_codec_ask *ask);

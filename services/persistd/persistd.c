@@ -30,6 +30,7 @@
 enum {
     TICK_MS = 50,
     BEAT_MS = 1000,
+    CERTIFICATE_TELL_MS = 5000,
     OUTCOME_QUEUE_MAX = 100,
     FEED_QUEUE_MAX = 1000,
     PUB_QUEUE_MAX = 10000,
@@ -59,6 +60,10 @@ struct persistd {
     struct log_limit bad_frame_log[PERSISTD_ARROW_COUNT];
     struct log_limit bad_outcome_log;
     struct log_limit unsent_log;
+    /* The certificate of the genesis ceremony, as the database has it. */
+    struct genesis_store_certificate certificate;
+    bool certificate_known; /* the database was asked */
+    uint64_t certificate_told_ms;
 };
 
 static void step(struct persistd *self, struct persist_event *event);
@@ -98,9 +103,26 @@ static void show_executord(struct persistd *self)
     admin_ready_set(self->admin, CONDITION_EXECUTORD, !detail, detail);
 }
 
+/* executord keeps a copy of the database's certificate of the genesis ceremony, and answers with its own. */
+static void tell_certificate(struct persistd *self)
+{
+    uint8_t frame[GENESIS_STORE_BYTES_MAX + 64];
+    struct bytes_writer writer = bytes_writer_of(frame, sizeof frame);
+    outcome_codec_put_genesis(&writer, span_of(self->certificate.bytes, self->certificate.size));
+    assert(!writer.failed);
+    int rc = bus_send(self->outcome, NULL, frame, writer.size);
+    if (rc < 0)
+        log_limited(&self->unsent_log, LOG_LEVEL_DEBUG, "frame.unsent", "socket=outcome error=\"%s\"", err_text(rc));
+    self->certificate_told_ms = loop_now_ms();
+}
+
 static void beat(void *context)
 {
     struct persistd *self = context;
+    if (self->certificate_known && loop_now_ms() >= self->certificate_told_ms + CERTIFICATE_TELL_MS)
+        tell_certificate(self);
+    if (!self->certificate_known && self->core.tip_known)
+        (void)writer_exchange_certificate(self->writer, (struct span){.size = 0});
     admin_beat(self->admin);
     admin_status_set_text(self->admin, "state", persist_state_text(&self->core));
     admin_status_set_u64(self->admin, "queue_blocks", self->core.queue_count);
@@ -226,7 +248,22 @@ static void on_opened(struct persistd *self, const struct writer_result *result)
     if (result->rc < 0)
         event.kind = PERSIST_AWAY;
     admin_ready_set(self->admin, CONDITION_DATABASE, result->rc == 0, result->rc < 0 ? err_text(result->rc) : NULL);
+    if (result->rc == 0)
+        (void)writer_exchange_certificate(self->writer, (struct span){.size = 0});
     step(self, &event);
+}
+
+static void on_certificate(struct persistd *self, const struct writer_result *result)
+{
+    if (result->rc < 0) {
+        log_limited(&self->unsent_log, LOG_LEVEL_WARN, "genesis.unread", "error=\"%s\"", err_text(result->rc));
+        return; /* asked again with the next beat, or when executord tells its own */
+    }
+    if (result->certificate->size > 0 && self->certificate.size == 0)
+        log_info("genesis.persisted", "bytes=%zu", result->certificate->size);
+    self->certificate = *result->certificate;
+    self->certificate_known = true;
+    tell_certificate(self);
 }
 
 static void on_bad_outcome(struct persistd *self, const char *why)
@@ -266,6 +303,8 @@ static void on_writer(void *context, const struct writer_result *result)
 {
     if (result->kind == WRITER_OPENED)
         on_opened(context, result);
+    else if (result->kind == WRITER_CERTIFICATE)
+        on_certificate(context, result);
     else
         on_wrote(context, result);
 }
@@ -308,6 +347,12 @@ static size_t hold(struct persistd *self, struct held_frame *frame, struct persi
 static void on_outcome(void *context, struct bus_message *message)
 {
     struct persistd *self = context;
+    struct span certificate;
+    if (outcome_codec_is_genesis(message->payload, &certificate)) {
+        if (certificate.size > 0 && self->certificate.size == 0)
+            (void)writer_exchange_certificate(self->writer, certificate);
+        return;
+    }
     struct held_frame *frame;
     int rc = held_frame_new(&frame, message);
     if (rc < 0) {

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/err.h"
 #include "common/edge/workers.h"
@@ -21,6 +22,10 @@ struct writer {
     size_t block_count;
     struct persist_tip tip;
     struct writer_result result;
+    /* the certificate's */
+    bool certificate_busy;
+    struct genesis_store_certificate offered, found;
+    struct writer_result certificate_result;
 };
 
 /* --- on the thread ------------------------------------------------------------------------------------------------ */
@@ -113,6 +118,15 @@ static void work_write(void *argument)
     self->result.took_us = loop_now_us() - start_us;
 }
 
+static void work_certificate(void *argument)
+{
+    struct writer *self = argument;
+    struct span offered = span_of(self->offered.bytes, self->offered.size);
+    int rc = database_exchange_certificate(self->database, offered, &self->found);
+    self->certificate_result =
+        (struct writer_result){.kind = WRITER_CERTIFICATE, .rc = rc, .certificate = &self->found};
+}
+
 /* --- on the loop -------------------------------------------------------------------------------------------------- */
 
 static void done(void *argument)
@@ -123,12 +137,34 @@ static void done(void *argument)
     self->options.done(self->options.context, &result);
 }
 
+static void certificate_done(void *argument)
+{
+    struct writer *self = argument;
+    self->certificate_busy = false;
+    self->options.done(self->options.context, &self->certificate_result);
+}
+
+bool writer_exchange_certificate(struct writer *self, struct span offered)
+{
+    if (self->certificate_busy || offered.size > sizeof self->offered.bytes)
+        return false;
+    self->offered.size = offered.size;
+    if (offered.size > 0)
+        memcpy(self->offered.bytes, offered.data, offered.size);
+    self->certificate_busy = true;
+    int rc = workers_submit(
+        self->workers, &(struct workers_job){.work = work_certificate, .done = certificate_done, .argument = self});
+    assert(rc == 0); /* there is room for one of each */
+    (void)rc;
+    return true;
+}
+
 static void submit(struct writer *self, void (*work)(void *argument))
 {
     assert(!self->busy);
     self->busy = true;
     int rc = workers_submit(self->workers, &(struct workers_job){.work = work, .done = done, .argument = self});
-    assert(rc == 0); /* one at a time: there is always room */
+    assert(rc == 0); /* there is room for one of each */
     (void)rc;
 }
 
@@ -159,7 +195,7 @@ int writer_new(struct writer **out, const struct writer_options *options)
     int rc = database_new(&self->database, &options->database);
     if (rc == 0)
         rc = workers_new(&self->workers, options->loop,
-                         &(struct workers_options){.name = "writer", .thread_count = 1, .queue_count_max = 1});
+                         &(struct workers_options){.name = "writer", .thread_count = 1, .queue_count_max = 2});
     if (rc < 0)
         return rc;
     *out = TAKE(self);

@@ -13,15 +13,17 @@
 #include "services/persistd/held.h"
 #include "services/persistd/persist.h"
 #include "services/persistd/database.h"
+#include "services/persistd/genesis_store.h"
 
 struct writer;
 
 struct writer_result {
-    enum { WRITER_OPENED, WRITER_WROTE } kind;
-    int rc;                 /* of database_open(); of database_write() or rows_build() */
+    enum { WRITER_OPENED, WRITER_WROTE, WRITER_CERTIFICATE } kind;
+    int rc;                 /* of database_open(); database_write() or rows_build(); genesis_store_exchange() */
     struct persist_tip tip; /* OPENED, rc 0 */
     const char *why;        /* WROTE, ERR_MALFORMED: what is wrong with the outcomes; static text */
     uint64_t took_us;       /* WROTE: the transaction alone */
+    const struct genesis_store_certificate *certificate; /* CERTIFICATE, rc 0: what the database has; a loan */
 };
 
 struct writer_options {
@@ -37,6 +39,10 @@ MUST_USE int writer_new(struct writer **out, const struct writer_options *option
 
 /* Waits for what is under way; its result is not told. */
 void writer_destroy(struct writer **self);
+
+/* Offer the certificate of the genesis ceremony (empty: none) and read what the database has; done() follows. Beside
+ * the other two, but one of its kind at a time: returns false while one is under way. */
+bool writer_exchange_certificate(struct writer *self, struct span offered);
 
 /* Start one or the other; done() follows. One at a time (assert). */
 void writer_open(struct writer *self);

@@ -44,6 +44,7 @@ struct base {
     struct base_producer *producers;
     size_t producer_count;
     uint64_t sum;
+    struct genesis_store_certificate certificate;
 };
 
 struct database {
@@ -318,6 +319,19 @@ int database_open(struct database *self, struct persist_tip *tip)
         return ERR_PEER_GONE;
     self->open = true;
     *tip = tip_of(self->base);
+    return 0;
+}
+
+int database_exchange_certificate(struct database *self, struct span offered, struct genesis_store_certificate *out)
+{
+    if (!self->open || !world_point() || is_away() || fails())
+        return ERR_PEER_GONE;
+    struct genesis_store_certificate *stored = &self->base->certificate;
+    if (stored->size == 0 && offered.size > 0 && offered.size <= sizeof stored->bytes) {
+        memcpy(stored->bytes, offered.data, offered.size);
+        stored->size = offered.size;
+    }
+    *out = *stored;
     return 0;
 }
 

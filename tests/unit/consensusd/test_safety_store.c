@@ -177,6 +177,18 @@ static void the_genesis_header_survives(void **state)
     sample_assert_header(&got, &header);
 }
 
+static void the_genesis_certificate_survives(void **state)
+{
+    struct story *s = *state;
+    static uint8_t got[GENESIS_CERTIFICATE_BYTES_MAX];
+    size_t size = 0;
+    assert_int_equal(safety_store_certificate(s->store, got, &size), ERR_NOT_FOUND);
+    assert_int_equal(safety_store_set_certificate(s->store, span_text("a certificate")), 0);
+    restart(s);
+    assert_int_equal(safety_store_certificate(s->store, got, &size), 0);
+    assert_true(span_equal(span_of(got, size), span_text("a certificate")));
+}
+
 /* --- blocks ------------------------------------------------------------------------------------------------------- */
 
 static void blocks_voted_for_come_back_by_rising_height(void **state)
@@ -422,6 +434,7 @@ int main(void)
         STORY(the_voting_state_survives),
         STORY(a_vote_survives_a_killed_process),
         STORY(the_genesis_header_survives),
+        STORY(the_genesis_certificate_survives),
         STORY(blocks_voted_for_come_back_by_rising_height),
         STORY(a_committed_block_has_bodies_certificate_and_proof),
         STORY(a_commit_waits_for_the_next_write),

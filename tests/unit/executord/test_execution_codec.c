@@ -197,13 +197,16 @@ static void answers_are_protobuf(void **state)
     struct bytes_writer writer = bytes_writer_of(buffer, sizeof buffer);
     struct hash hash;
     memcpy(hash.bytes, id, 32);
-    execution_codec_put_height(
-        &writer, &(struct execution_codec_height){7, hash, hash, 1234567890123, span_text("genesis"), 0x5});
+    execution_codec_put_height(&writer,
+                               &(struct execution_codec_height){7, hash, hash, 1234567890123, span_text("genesis"), 0x5,
+                                                                span_text("certificate")});
     Frame *frame = read_answer(&writer);
     assert_int_equal(frame->height->height, 7);
     assert_int_equal(frame->height->epoch, 1234567890123);
     assert_int_equal(frame->height->inactive, 0x5);
     assert_memory_equal(frame->height->genesis_header.data, "genesis", 7);
+    assert_int_equal(frame->height->genesis_certificate.len, 11);
+    assert_memory_equal(frame->height->genesis_certificate.data, "certificate", 11);
     assert_memory_equal(frame->height->block_id.data, id, 32);
     assert_memory_equal(frame->height->state_root.data, id, 32);
     free_answer(frame);

@@ -11,6 +11,7 @@
 #include "common/edge/store.h"
 #include "proto/outcome.pb-c.h"
 #include "services/executord/executord_store.h"
+#include "services/executord/outcome_codec.h"
 
 static char directory[] = "/tmp/executord-store-XXXXXX";
 
@@ -188,6 +189,22 @@ static void a_height_out_of_order_is_not_written(void **state)
     world_end(&world);
 }
 
+static void a_genesis_certificate_is_kept_and_can_be_replaced(void **state)
+{
+    struct executord_store *store = store_of();
+    assert_int_equal(executord_store_certificate(store).size, 0);
+    assert_int_equal(executord_store_put_certificate(store, span_text("one")), 0);
+    assert_int_equal(executord_store_put_certificate(store, span_text("another")), 0);
+    executord_store_close(&store);
+    store = store_of();
+    assert_true(span_equal(executord_store_certificate(store), span_text("another")));
+    static uint8_t large[OUTCOME_CODEC_CERTIFICATE_BYTES_MAX + 1];
+    assert_int_equal(executord_store_put_certificate(store, span_of(large, sizeof large)), ERR_TOO_LARGE);
+    assert_int_equal(executord_store_put_certificate(store, span_of(large, sizeof large - 1)), 0);
+    assert_int_equal(executord_store_certificate(store).size, sizeof large - 1);
+    executord_store_close(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_genesis_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_that_do_not_give_the_root_are_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(heads_and_outcomes_are_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_genesis_certificate_is_kept_and_can_be_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(a_height_out_of_order_is_not_written, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

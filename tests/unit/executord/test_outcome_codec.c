@@ -119,6 +119,34 @@ static void a_frame_head_fits_its_bound(void **state)
     assert_false(writer.failed);
 }
 
+static void genesis_certificates_go_both_ways(void **state)
+{
+    static const uint8_t large[OUTCOME_CODEC_CERTIFICATE_BYTES_MAX + 1] = {1};
+    const struct {
+        struct span certificate;
+        int rc;
+    } cases[] = {{{.size = 0}, 0},
+                 {span_text("certificate"), 0},
+                 {span_of(large, sizeof large - 1), 0},
+                 {span_of(large, sizeof large), ERR_MALFORMED}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct bytes_writer writer = bytes_writer_of(buffer, sizeof buffer);
+        outcome_codec_put_genesis(&writer, cases[i].certificate);
+        Frame *frame = cybermesh__outcome__v1__outcome_frame__unpack(NULL, writer.size, buffer);
+        assert_non_null(frame);
+        assert_int_equal(frame->body_case, CYBERMESH__OUTCOME__V1__OUTCOME_FRAME__BODY_GENESIS);
+        assert_true(span_equal(span_of(frame->genesis->certificate.data, frame->genesis->certificate.len),
+                               cases[i].certificate));
+        cybermesh__outcome__v1__outcome_frame__free_unpacked(frame, NULL);
+        struct outcome_codec_request request = {.height = 77};
+        assert_int_equal(outcome_codec_decode(&request, bytes_written(&writer)), cases[i].rc);
+        if (cases[i].rc == 0)
+            assert_true(span_equal(request.certificate, cases[i].certificate));
+        else
+            assert_int_equal(request.height, 77);
+    }
+}
+
 static void asks_and_acks_are_read(void **state)
 {
     Frame frame;
@@ -157,11 +185,9 @@ static void asks_and_acks_are_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_version_becomes_the_contracts_outcome),
-        cmocka_unit_test(a_stored_outcome_is_read_back),
-        cmocka_unit_test(outcomes_travel_as_they_are_stored),
-        cmocka_unit_test(a_frame_head_fits_its_bound),
-        cmocka_unit_test(asks_and_acks_are_read),
+        cmocka_unit_test(a_version_becomes_the_contracts_outcome), cmocka_unit_test(a_stored_outcome_is_read_back),
+        cmocka_unit_test(outcomes_travel_as_they_are_stored),      cmocka_unit_test(a_frame_head_fits_its_bound),
+        cmocka_unit_test(genesis_certificates_go_both_ways),       cmocka_unit_test(asks_and_acks_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@
 #include "common/edge/loop.h"
 #include "proto/feed.pb-c.h"
 #include "proto/outcome.pb-c.h"
+#include "services/persistd/outcome_codec.h"
 
 enum { WAIT_MS_MAX = 20000, FRAME_BYTES_MAX = 32 << 20, VALUE_BYTES = 200 };
 
@@ -49,6 +50,8 @@ struct story {
     uint64_t asked_first;
     bool acked;
     uint64_t acked_height;
+    unsigned certificates; /* how often it was told what the database has */
+    char certificate[32];  /* the last one: text, in these tests */
 };
 
 /* --- the program -------------------------------------------------------------------------------------------------- */
@@ -64,6 +67,12 @@ static void hear(struct story *s)
         if (frame->body_case == CYBERMESH__OUTCOME__V1__OUTCOME_FRAME__BODY_ASK) {
             s->asked = true;
             s->asked_first = frame->ask->height_first;
+        } else if (frame->body_case == CYBERMESH__OUTCOME__V1__OUTCOME_FRAME__BODY_GENESIS) {
+            const ProtobufCBinaryData *certificate = &frame->genesis->certificate;
+            assert_true(certificate->len < sizeof s->certificate);
+            memcpy(s->certificate, certificate->data, certificate->len);
+            s->certificate[certificate->len] = '\0';
+            s->certificates++;
         } else {
             assert_int_equal(frame->body_case, CYBERMESH__OUTCOME__V1__OUTCOME_FRAME__BODY_ACK);
             s->acked = true;
@@ -158,6 +167,14 @@ static void tell(struct story *s, const struct chain *chain, uint64_t first, siz
     int rc = bus_send(s->executord, &s->route, frame.data, frame.size);
     assert_true(rc == 0 || rc == ERR_PEER_GONE);
     free((void *)(uintptr_t)frame.data);
+}
+
+static void tell_certificate(struct story *s, const char *text)
+{
+    uint8_t bytes[64];
+    struct bytes_writer writer = bytes_writer_of(bytes, sizeof bytes);
+    outcome_codec_put_genesis(&writer, span_text(text));
+    assert_int_equal(bus_send(s->executord, &s->route, bytes, writer.size), 0);
 }
 
 /* Answer questions until this height is acknowledged. */
@@ -415,6 +432,27 @@ static void a_block_that_differs_ends_it(void **state)
     chain_end(&other);
 }
 
+static void the_first_genesis_certificate_stays_in_the_database(void **state)
+{
+    struct story *s = given(state);
+    start(s);
+    WAIT_UNTIL(s, s->certificates > 0);
+    assert_string_equal(s->certificate, "");
+    tell_certificate(s, "the first");
+    WAIT_UNTIL(s, s->certificates > 1);
+    assert_string_equal(s->certificate, "the first");
+    tell_certificate(s, "the second");
+    deliver(s, 0);
+    kill(s->pid, SIGKILL);
+    wait_end(s);
+    s->certificate[0] = '\0';
+    start(s);
+    unsigned before = s->certificates;
+    WAIT_UNTIL(s, s->certificates > before);
+    assert_string_equal(s->certificate, "the first");
+    assert_int_equal(server_number(s->dsn, "SELECT count(*) FROM genesis_certificates"), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(int argc, char *argv[])
@@ -423,6 +461,7 @@ int main(int argc, char *argv[])
         STORY(killed_at_any_moment_it_goes_on_from_the_databases_height),
         STORY(the_database_may_go_away_and_come_back),
         STORY(garbage_is_dropped),
+        STORY(the_first_genesis_certificate_stays_in_the_database),
         STORY(a_block_that_differs_ends_it),
     };
     if (argc < 2)
