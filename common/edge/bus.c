@@ -328,6 +328,11 @@ bool bus_socket_is_connected(const struct bus_socket *self)
     return self->monitor.connected;
 }
 
+uint32_t bus_socket_retry_ms(const struct bus_socket *self)
+{
+    return self->monitor.retry_ms;
+}
+
 static void socket_connect_anew(struct bus_socket *self)
 {
     zmq_disconnect(self->handle, self->endpoint); /* what is left of the old connection, if anything */

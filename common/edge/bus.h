@@ -144,6 +144,10 @@ struct bus_counters bus_socket_counters(const struct bus_socket *self);
 /* DEALER and SUB: is the handshake with the peer done? As of the last bus_socket_tend(). False for a bound socket. */
 bool bus_socket_is_connected(const struct bus_socket *self);
 
+/* DEALER and SUB: after how many ms libzmq tries again to connect, as of the last bus_socket_tend(): 100 ms and more
+ * for each try that fails, up to some seconds. 0: it has not had to, or is connected. */
+uint32_t bus_socket_retry_ms(const struct bus_socket *self);
+
 /* Notice what happened to the connection, log it, and connect anew where libzmq has given up (after a refusal, say).
  * The loop calls this twice a second for each of its sockets; without a loop call it as often. now_ms is monotonic. */
 void bus_socket_tend(struct bus_socket *self, uint64_t now_ms);

@@ -46,7 +46,7 @@ void bus_monitor_close(struct bus_monitor *self, void *socket)
 
 /* An event is two frames: u16 event and u32 value in our byte order, then the endpoint. Returns 0, -EAGAIN or another
  * -errno. */
-static int event_read(struct bus_monitor *self, uint16_t *out)
+static int event_read(struct bus_monitor *self, uint16_t *out, uint32_t *value)
 {
     uint8_t frame[16];
     char endpoint[8];
@@ -56,15 +56,21 @@ static int event_read(struct bus_monitor *self, uint16_t *out)
     if (zmq_recv(self->events, endpoint, sizeof endpoint, ZMQ_DONTWAIT) < 0)
         return -errno;
     *out = 0;
-    if (size >= (int)sizeof *out)
-        memcpy(out, frame, sizeof *out);
+    *value = 0;
+    if (size < (int)(sizeof *out + sizeof *value))
+        return 0;
+    memcpy(out, frame, sizeof *out);
+    memcpy(value, frame + sizeof *out, sizeof *value);
     return 0;
 }
 
-static void event_apply(struct bus_monitor *self, uint16_t event, uint64_t now_ms)
+static void event_apply(struct bus_monitor *self, uint16_t event, uint32_t value, uint64_t now_ms)
 {
+    if (event & ZMQ_EVENT_CONNECT_RETRIED)
+        self->retry_ms = value;
     if (event & ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         self->connected = true;
+        self->retry_ms = 0;
         self->lost_since_ms = 0;
     } else if (event & EVENTS_TRYING) {
         self->lost_since_ms = 0;
@@ -79,8 +85,9 @@ enum bus_monitor_verdict bus_monitor_read(struct bus_monitor *self, uint64_t now
 {
     bool before = self->connected;
     uint16_t event = 0;
-    while (event_read(self, &event) == 0)
-        event_apply(self, event, now_ms);
+    uint32_t value = 0;
+    while (event_read(self, &event, &value) == 0)
+        event_apply(self, event, value, now_ms);
     if (self->lost_since_ms != 0 && now_ms - self->lost_since_ms >= GIVEN_UP_MS) {
         self->lost_since_ms = 0;
         return BUS_MONITOR_GIVEN_UP;

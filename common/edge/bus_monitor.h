@@ -12,6 +12,7 @@
 struct bus_monitor {
     void *events;           /* the PAIR that libzmq reports to; NULL: not open */
     bool connected;         /* the handshake is done */
+    uint32_t retry_ms;      /* after how long libzmq tries to connect again; 0: it has not had to */
     uint64_t lost_since_ms; /* when a connection ended and no new try has begun; 0: no such time */
 };
 

@@ -57,13 +57,13 @@ static void show_status(struct consensusd *self, const struct peer *peer)
     snprintf(name, sizeof name, "peer_%u", peer->index);
     snprintf(text, sizeof text,
              "name=%s connected=%d since_ms=%" PRIu64 " heard_ms=%" PRIu64 " source=%s version=%" PRIu64
-             " view=%" PRIu64 " height=%" PRIu64 " round_trip_us=%" PRIu64 " limited=%" PRIu64 " bad=%" PRIu64
-             " gossip=%s pub=%s sync=%s",
+             " view=%" PRIu64 " height=%" PRIu64 " round_trip_us=%" PRIu64 " retry_ms=%" PRIu32 " limited=%" PRIu64
+             " bad=%" PRIu64 " gossip=%s pub=%s sync=%s",
              consensusd_validator_name(self, peer->index), peers_is_connected(peer), peer->connected_wall_ms,
              heard_wall_ms(meter), peerbook_source_text(known->source), known->held ? known->record.version : 0,
-             meter->view, meter->height, meter->round_trip_us, meter->limited_count, meter->bad_count,
-             known->held ? known->record.endpoints.gossip : "", known->address.pub ? known->address.pub : "",
-             known->address.sync ? known->address.sync : "");
+             meter->view, meter->height, meter->round_trip_us, peer->sync ? bus_socket_retry_ms(peer->sync) : 0,
+             meter->limited_count, meter->bad_count, known->held ? known->record.endpoints.gossip : "",
+             known->address.pub ? known->address.pub : "", known->address.sync ? known->address.sync : "");
     admin_status_set_text(self->admin, name, text);
 }
 

@@ -36,7 +36,7 @@ static const struct config_key keys[] = {
      .max = 63,
      .flags = CONFIG_OPTIONAL,
      .offset = FIELD(gossip_peers),
-     .help = "The other validators' mempoold: name=tcp://host:port, ..."},
+     .help = "Other validators' mempoold: name=tcp://host:port, ...; consensusd tells of the rest."},
     CONFIG_CURVE_KEY("INGESTD_CURVE_KEY", struct mempoold_config, ingestd_key),
     CONFIG_CURVE_KEY("CONSENSUSD_CURVE_KEY", struct mempoold_config, consensusd_key),
     CONFIG_CURVE_KEY("APID_CURVE_KEY", struct mempoold_config, apid_key),

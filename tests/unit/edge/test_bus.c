@@ -943,6 +943,33 @@ static void a_public_key_is_the_one_libzmq_makes(void **state)
     assert_memory_equal(got, public, sizeof public);
 }
 
+/* Nobody listens: the tries become rarer, and never rarer than every 2 s and the jitter of 100 ms. */
+static void a_dead_peer_is_tried_less_and_less_often(void **state)
+{
+    struct story *s = *state;
+    struct bus_options options = tcp_bind_options(s);
+    assert_int_equal(bus_router_bind(&s->router, s->bus, &options), 0);
+    snprintf(s->endpoint, sizeof s->endpoint, "%s", bus_socket_endpoint(s->router));
+    options = tcp_connect_options(s, s->router);
+    options.endpoint = s->endpoint;
+    bus_socket_close(&s->router);
+    assert_int_equal(bus_dealer_connect(&s->dealer, s->bus, &options), 0);
+    uint32_t seen[16] = {0};
+    size_t count = 0;
+    for (uint32_t waited_ms = 0; waited_ms < 2 * WAIT_MS && seen[count] < 2000; waited_ms += 20) {
+        bus_socket_tend(s->dealer, 1);
+        uint32_t retry_ms = bus_socket_retry_ms(s->dealer);
+        if (retry_ms != seen[count] && count + 1 < ARRAY_COUNT(seen))
+            seen[++count] = retry_ms;
+        poll(NULL, 0, 20);
+    }
+    assert_true(count >= 4);
+    assert_in_range(seen[1], 100, 200);
+    for (size_t i = 2; i <= count; i++)
+        assert_in_range(seen[i], seen[i - 1] + 1, 2100);
+    assert_false(bus_socket_is_connected(s->dealer));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -986,6 +1013,7 @@ int main(void)
         STORY(a_file_in_the_way_is_left_alone),
         STORY(a_tcp_port_in_use_is_refused),
         STORY(the_allow_list_is_bounded),
+        STORY(a_dead_peer_is_tried_less_and_less_often),
         cmocka_unit_test(a_public_key_is_the_one_libzmq_makes),
     };
     log_set_fd(open("/dev/null", O_WRONLY));
