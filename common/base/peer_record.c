@@ -191,7 +191,7 @@ int peer_record_decode(struct peer_record *out, uint32_t *index, struct span byt
 {
     struct bytes_reader reader = bytes_reader_of(bytes);
     struct peer_record record = {0};
-    struct hash chain_id;
+    struct hash chain_id = {0};
     struct span domain = bytes_get_span(&reader, PEER_RECORD_DOMAIN_BYTES);
     bool ours = span_equal(domain, span_of(PEER_RECORD_DOMAIN, PEER_RECORD_DOMAIN_BYTES));
     bytes_get_copy(&reader, chain_id.bytes, HASH_BYTES);
