@@ -53,6 +53,8 @@ def files() -> dict[str, dict[str, Any]]:
             "CONTENT_RULE"),
         "a proposal's other tc_hash": (
             replace(proposals, first=replace(proposals.first, tc_hash=fixed("other"))), "BAD_SIGNATURE"),
+        "the first not signed": (replace(votes, first=replace(votes.first, signature=bytes(64))), "BAD_SIGNATURE"),
+        "the second not signed": (replace(votes, second=replace(votes.second, signature=bytes(64))), "BAD_SIGNATURE"),
         "the same block twice": (replace(votes, second=votes.first), "MALFORMED"),
         "the other order": (swapped, "MALFORMED"),
         "votes that say proposals": (replace(votes, kind=eq.PROPOSAL), "MALFORMED"),

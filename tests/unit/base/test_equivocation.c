@@ -29,6 +29,23 @@ static void proofs_are_those_of_the_vectors(void **state)
     json_decref(root);
 }
 
+/* What producers send has one parser, and it takes no proof. */
+static void a_proof_is_no_event(void **state)
+{
+    json_t *root = vectors_load("equivocations.json");
+    size_t index;
+    const json_t *test_case;
+    VECTORS_EACH(root, index, test_case)
+    {
+        struct blob body = vectors_bytes(test_case, "body");
+        struct tx tx;
+        const char *why;
+        assert_int_equal(tx_parse(&tx, blob_span(&body), &why), REASON_MALFORMED);
+        blob_free(&body);
+    }
+    json_decref(root);
+}
+
 /* The statements are written in the order of their blocks, whoever found them first. */
 static void a_pair_has_one_form(void **state)
 {
@@ -48,6 +65,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(proofs_are_those_of_the_vectors),
+        cmocka_unit_test(a_proof_is_no_event),
         cmocka_unit_test(a_pair_has_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

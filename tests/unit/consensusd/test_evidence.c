@@ -100,6 +100,19 @@ static void votes_of_two_views_and_forged_ones_are_no_proof(void **state)
     assert_int_equal(rig_status(&rig).counters.equivocations, 0);
 }
 
+/* It lies about the block's height, which the certificate's rules see to; the block is the same. */
+static void two_votes_for_one_block_are_no_proof(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 2);
+    struct rig_block a = block_of(1, 1), higher = a;
+    higher.header.height++;
+    rig_vote(&rig, liar, liar, &a);
+    rig_vote(&rig, liar, liar, &higher);
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.equivocations, 0);
+}
+
 static void tell(uint32_t sender, const struct equivocation *evidence)
 {
     struct consensus_event event = {.type = CONSENSUS_EVIDENCE, .sender = sender};
@@ -160,6 +173,7 @@ int main(void)
         STORY(two_proposals_in_a_view_are_proof),
         STORY(a_validator_is_accused_once),
         STORY(votes_of_two_views_and_forged_ones_are_no_proof),
+        STORY(two_votes_for_one_block_are_no_proof),
         STORY(proof_of_others_is_judged_and_told_on_once),
         STORY(who_is_known_to_have_equivocated_is_not_accused_again),
     };
