@@ -59,6 +59,19 @@ def stored_qc(view: int, signers: int) -> bytes:
     return struct.pack(">QQ", view, view - 1) + HASH + struct.pack(">I", signers) + entries
 
 
+def attestation(validator: int, time_ms: int) -> bytes:
+    return data(4, number(1, validator) + data(2, HASH) + number(3, time_ms) + data(4, SIGNATURE))
+
+
+def terms() -> bytes:
+    return data(1, HASH) + data(2, HASH) + data(3, HASH)
+
+
+def certificate(validators: list[int], aggregator: int) -> bytes:
+    attestations = b"".join(attestation(each, 1700000000000 + each) for each in validators)
+    return terms() + attestations + number(5, aggregator) + data(6, SIGNATURE)
+
+
 def frame(field: int, body: bytes) -> bytes:
     return number(1, 1) + number(2, 1) + number(3, 4) + number(4, 3) + data(field, body)
 
@@ -90,6 +103,15 @@ def main() -> None:
     write("consensus", "new_view", frame(13, data(1, tc(5))))
     beat = number(1, 6) + data(2, qc(4)) + data(3, tc(5)) + number(4, 3) + data(5, SIGNATURE)
     write("consensus", "heartbeat", frame(14, beat))
+    ready = terms() + data(4, HASH) + number(5, 1700000000000) + data(6, SIGNATURE)
+    write("consensus", "genesis_ready", frame(16, ready))
+    write("consensus", "genesis", frame(17, data(1, certificate([0, 1, 3], 2))))
+    write("genesis", "quorum", certificate([0, 1, 3], 2))
+    write("genesis", "all", certificate([0, 1, 2, 3], 0))
+    write("genesis", "twice", certificate([1, 1, 2], 1))
+    write("genesis", "unknown", certificate([1, 2, 64], 4))
+    write("genesis", "many", certificate(list(range(64)), 63))
+    write("genesis", "nobody", certificate([], 1))
     write("sync", "request", number(1, 1) + data(2, number(1, 7) + number(2, 100) + number(3, 128)))
     blocks = b"".join(
         data(2, data(1, header(4 + i, 2)) + data(2, b"first") + data(2, b"") + data(3, qc(5 + i))) for i in range(3)
