@@ -181,8 +181,8 @@ int blocktree_insert(struct blocktree *self, struct block **out, struct block **
 
 enum { FATE_UNKNOWN, FATE_KEPT, FATE_LOST };
 
-/* A block's fate is its parent's. Each block is looked at a few times at most, however long the branches are: a validator
- * that catches up advances through hundreds of blocks, once for each. */
+/* A block's fate is its parent's. Each block is looked at a few times at most, however long the branches are: a
+ * validator that catches up advances through hundreds of blocks, once for each. */
 static void decide_fates(struct blocktree *self, struct block *root)
 {
     for (struct block *each = self->all; each; each = each->next)

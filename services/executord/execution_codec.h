@@ -60,7 +60,7 @@ struct execution_codec_height {
     struct hash state_root;
     uint64_t epoch;
     struct span genesis_header;
-    uint64_t inactive; /* bit i: validator i */
+    uint64_t inactive;       /* bit i: validator i */
     struct span certificate; /* empty: none */
 };
 
