@@ -38,6 +38,7 @@ struct kafka_producer {
     struct outstanding *first, **last;
     size_t count;
     uint64_t last_us;
+    bool broken; /* takes nothing until it was polled */
 };
 
 struct kafka_consumer {
@@ -333,9 +334,10 @@ static void arrive_later(struct kafka_producer *self, uint64_t at_us)
 }
 
 /* A fatal error: of what was under way the broker has the beginning, and nobody knows how much. */
-static void producer_breaks(const struct kafka_producer *self, struct outstanding *first)
+static void producer_breaks(struct kafka_producer *self, struct outstanding *first)
 {
     bool sent = true;
+    self->broken = true;
     for (struct outstanding *record = first; record; record = record->next) {
         sent = sent && world_below(2) == 0;
         if (sent)
@@ -426,7 +428,7 @@ static void read_dead_letter(struct outstanding *out, const struct kafka_record 
 
 int kafka_produce(struct kafka_producer *self, const struct kafka_record *record)
 {
-    if (!world_point())
+    if (!world_point() || self->broken)
         return -EAGAIN;
     struct outstanding *added = must(calloc(1, sizeof *added));
     *added = (struct outstanding){.tag = record->tag, .rc = 1};
@@ -453,6 +455,7 @@ int kafka_producer_poll(struct kafka_producer *self)
         self->options.delivered(self->options.context, record->tag, record->rc);
         free(record);
     }
+    self->broken = self->broken && self->first && self->first->rc <= 0;
     return 0;
 }
 
