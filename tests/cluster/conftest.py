@@ -44,17 +44,19 @@ def _set_parameters(cluster, parameters):
     path.write_text(json.dumps(genesis))
 
 
-def _bring_up(linked=False, parameters=None, **choices):
+def _bring_up(linked=False, parameters=None, before_start=None, **choices):
     CLUSTERS.mkdir(parents=True, exist_ok=True)
     run_dir = Path(tempfile.mkdtemp(prefix="run-", dir=CLUSTERS))
     console = Console(sys.__stdout__) if os.environ.get("CYBERMESH_VERBOSE") else Silent()
     try:
-        def before_start(cluster):
+        def prepare(cluster):
             if parameters:
                 _set_parameters(cluster, parameters)
             if linked:
                 _put_links(cluster)
-        choices["before_start"] = before_start
+            if before_start:
+                before_start(cluster)
+        choices["before_start"] = prepare
         return launch.bring_up(launch.Options(run_dir=run_dir, build_dir=BUILD, **choices), console)
     except BaseException:
         _keep_logs(run_dir, "bring-up")
