@@ -58,10 +58,6 @@ MUTANTS = [
         live[i] = decode_standing(state_find(root, &key.hash));
     }
     schedule_of(out, genesis, live);""")),
-    mutant("skipped-leaders-by-another-epoch", "who missed a view is told by the schedule of the parent's chain",
-           UNIT + ("executord_punishment",),
-           ("services/executord/committee.c", "schedule_epoch(&genesis->parameters, block->height - 1)", "schedule_epoch(&genesis->parameters, block->height)")),
-
     mutant("synced-bodies-not-compared", "fetched bodies are those of the header's tx_root", "consensusd_sync_check",
            (SYNC_CHECK, "return block->body_count == block->header.tx_count && hash_equal(&root, &block->header.tx_root);",
             "return block->body_count == block->header.tx_count;")),

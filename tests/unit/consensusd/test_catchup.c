@@ -319,11 +319,11 @@ static void a_block_that_is_not_executed_for_a_second_is_asked_for(void **state)
 static void an_answer_may_begin_with_what_is_committed(void **state)
 {
     (void)state;
-    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = certificates[0]};
-    rig_restart(&rig, &chain[0], &voting);
+    struct consensus_voting voting = {.last_voted_view = 2, .high_qc = certificates[1]};
+    rig_restart(&rig, &chain[1], &voting);
     uint32_t peer = fall_behind();
-    answer(peer, CHAIN);
-    assert_int_equal(rig_status(&rig).blocks_held, CHAIN);
+    answer(peer, CHAIN); /* the first block is below the root */
+    assert_int_equal(rig_status(&rig).blocks_held, CHAIN - 1);
     assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 0);
 }
 
