@@ -98,6 +98,7 @@ static void who_is_silent_has_no_block_built(void **state)
     struct qc qc = rig_qc(&rig, &first, RIG_ALL); /* with our signature, that nobody gave here */
     rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
     rig_checked(&rig, &first, true);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
     rig_pool(&rig, 3, 0);
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
     rig_tick(&rig, 100);
