@@ -116,7 +116,7 @@ void world_send(struct world *self, uint32_t from, uint32_t to, const struct gen
         if (certificate) {
             letter.certificate = must(malloc(sizeof *certificate));
             *letter.certificate = *certificate;
-        } else {
+        } else if (ready) {
             letter.ready = *ready;
         }
         post(self, &letter);
@@ -415,7 +415,7 @@ void world_run(struct world *self, uint64_t until_ms)
         self->now_ms = next_ms;
         if (ticked < self->validator_count)
             step(self, ticked, (struct ceremony_event){.type = CEREMONY_TICK});
-        else
+        else if (letter)
             deliver(self, letter);
     }
     if (self->now_ms < until_ms)

@@ -19,7 +19,7 @@
 enum {
     FAULTS = 40,            /* actions of the first phase */
     PAUSE_MS_MAX = 15000,   /* between two of them */
-    FINISH_MS_MAX = 240000, /* for everybody, once a quorum is up and links carry */
+    FINISH_MS_MAX = 600000, /* for everybody, once a quorum is up; a fifth of the messages may still be lost */
     SKEW_GOOD_MS = 25000,   /* clocks of good validators: any two are within CEREMONY_SKEW_MS_MAX of one another */
     SILENCE_MS = 400000,    /* how long fewer than a quorum is watched */
     LIE_MS_MAX = 3000,
