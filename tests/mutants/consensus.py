@@ -130,6 +130,8 @@ MUTANTS = [
     mutant("known-timeout-vouches-for-any-signature", "a timeout that is known vouches for its own signature alone", CORE,
            (CERTIFICATE, """timeout->high_qc_view == high_qc_view &&
         signature_equal(&timeout->signature, signature))""", "timeout->high_qc_view == high_qc_view)")),
+    mutant("known-vote-vouches-for-any-signature", "in a fetched certificate a vote that is known vouches for itself alone", CORE,
+           (CERTIFICATE, "if (same && signature_equal(&before->signature, &vote.signature))\n            continue;", "if (same)\n            continue;")),
     mutant("zeros-are-a-signature", "an entry of the tally that was never written vouches for nothing", CORE,
            (CERTIFICATE, "if (timeout && timeout->verified && timeout->high_qc_view", "if (timeout && timeout->high_qc_view")),
     mutant("far-certificate-erases-votes", "a certificate of a far view does not take the place of current votes", CORE,
@@ -240,6 +242,14 @@ MUTANTS = [
            (HOME + "safety_store.c", "height = self->height; /* a restart begins at the last one */",
             "height = self->height + 1;")),
 
+    # The tree.
+    mutant("certified-block-evicted", "a full tree gives up no block that has its certificate", CORE,
+           (HOME + "blocktree.c", "block == keep || block->has_qc || has_child(self, block))", "block == keep || has_child(self, block))")),
+    mutant("parent-evicted", "a full tree gives up no block that another stands on", CORE,
+           (HOME + "blocktree.c", "block == keep || block->has_qc || has_child(self, block))", "block == keep || block->has_qc)")),
+    mutant("leader-of-an-unknown-schedule", "a proposal waits while nobody knows who leads its parent's children", CORE,
+           (VOTE, "    if (!parent || parent->schedule.count == 0) {\n        hold", "    if (!parent) {\n        hold")),
+
     # Final.
     mutant("commit-without-consecutive-views", "a block is final when its certified child is of the very next view", CORE,
            (COMMIT, """    if (parent->header.view + 1 != block->header.view)
@@ -304,6 +314,8 @@ MUTANTS = [
 
     mutant("older-timeout-takes-the-newer-ones-place", "a validator's timeout with the higher certificate counts", CORE,
            (PACEMAKER, "if (!entry->known || qc_view >= entry->high_qc_view)", "if (true)")),
+    mutant("newer-timeout-forgotten", "a timeout with a higher certificate takes the older one's place", CORE,
+           (PACEMAKER, "if (!entry->known || qc_view >= entry->high_qc_view)", "if (!entry->known)")),
     mutant("timeouts-of-another-view-joined", "a validator joins timeouts of its own view only", CORE,
            (PACEMAKER, "if (timeout->view == self->view && !joined", "if (!joined")),
     mutant("refused-block-is-work", "a block that the executor refused keeps no timer running", CORE,

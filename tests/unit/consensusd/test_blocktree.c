@@ -68,6 +68,23 @@ static void a_full_tree_gives_up_its_lowest_uncertified_leaf(void **state)
     assert_int_equal(blocktree_count(tree), ROOM);
 }
 
+/* Whoever stands on a block would stand on nothing; what has a certificate may become final. */
+static void a_full_tree_keeps_parents_certified_blocks_and_the_new_ones_parent(void **state)
+{
+    (void)state;
+    struct block *evicted = NULL;
+    struct block *root = blocktree_root(tree);
+    struct block *low = insert(root, 1, 20, &evicted);
+    struct block *child = insert(low, 2, 21, &evicted), *leaf = insert(root, 3, 22, &evicted);
+    child->has_qc = true;
+    struct block *next = insert(root, 4, 23, &evicted);
+    assert_ptr_equal(evicted, leaf);
+    assert_ptr_equal(low->parent, root);
+    assert_null(insert(next, 5, 24, &evicted)); /* its own parent is the only one that could go */
+    assert_null(evicted);
+    assert_int_equal(blocktree_count(tree), ROOM);
+}
+
 static void a_full_tree_of_certified_blocks_takes_no_more(void **state)
 {
     (void)state;
@@ -108,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(a_block_is_found_under_its_parent),
         STORY(a_full_tree_gives_up_its_lowest_uncertified_leaf),
+        STORY(a_full_tree_keeps_parents_certified_blocks_and_the_new_ones_parent),
         STORY(a_full_tree_of_certified_blocks_takes_no_more),
         STORY(the_new_root_keeps_its_descendants_only),
     };

@@ -137,6 +137,37 @@ static void an_older_timeout_that_comes_later_changes_nothing(void **state)
     assert_int_equal(tc->high_qc.view, 1);
 }
 
+/* Who times out again may know a higher certificate by then: the highest is attached, so its entry must name it. */
+static void a_newer_timeout_takes_the_older_ones_place(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = first_block();
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_timeout(&rig, rig_leader(&rig, 1), 3, &genesis);
+    rig_timeout(&rig, rig_leader(&rig, 1), 3, &qc);
+    for (uint64_t i = 2; i <= 4; i++)
+        rig_timeout(&rig, rig_leader(&rig, i), 3, &genesis);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_NEW_VIEW), 1);
+    const struct tc *tc = rig_effect(&rig, CONSENSUS_SEND_NEW_VIEW, 0)->u.new_view;
+    assert_int_equal(tc_verify(tc, &rig.genesis), 0);
+    assert_int_equal(tc->high_qc.view, 1);
+}
+
+/* Of blocks that come by sync: votes that are known vouch for themselves alone, too. */
+static void a_certificate_with_another_signature_of_a_known_vote_is_refused(void **state)
+{
+    (void)state;
+    struct rig_block first = first_block();
+    for (uint64_t i = 1; i <= 3; i++)
+        rig_vote(&rig, rig_leader(&rig, i), rig_leader(&rig, i), &first);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    qc.signatures[1].signature.bytes[7] ^= 1;
+    assert_false(consensus_certificate_valid(rig.core, &qc));
+    qc.signatures[1].signature.bytes[7] ^= 1;
+    assert_true(consensus_certificate_valid(rig.core, &qc));
+}
+
 /* Two others have left for a later view: that is no reason to give up the vote in this one. */
 static void timeouts_of_a_later_view_are_not_joined(void **state)
 {
@@ -197,6 +228,8 @@ int main(void)
         STORY(a_certificate_of_a_far_view_does_not_erase_votes),
         STORY(a_certificate_and_a_proposal_that_is_not_later_are_refused),
         STORY(an_older_timeout_that_comes_later_changes_nothing),
+        STORY(a_newer_timeout_takes_the_older_ones_place),
+        STORY(a_certificate_with_another_signature_of_a_known_vote_is_refused),
         STORY(timeouts_of_a_later_view_are_not_joined),
         STORY(the_genesis_certificate_is_good_after_commits),
         STORY(what_is_known_or_useless_costs_no_signature_check),

@@ -319,6 +319,10 @@ static void where_nobody_knows_the_leaders_nothing_is_proposed(void **state)
                                       .now_ms = rig.now_ms};
     consensus_destroy(&rig.core);
     assert_int_equal(consensus_new(&rig.core, &config), 0);
+    struct rig_block second = rig_block(&rig, &root, &qc, 2, 1);
+    rig_propose(&rig, &second, &qc, NULL); /* nor judged: it waits */
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
     for (uint64_t view = 2; view < 2 + RIG_VALIDATORS; view++) {
         struct tc tc = rig_tc(&rig, view, rig_others(&rig), &qc);
         rig_pool(&rig, 2, 0);
