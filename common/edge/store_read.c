@@ -56,7 +56,7 @@ int store_get(struct store *self, struct store_table table, struct store_key key
         return rc;
     MDB_val wanted = store_val_of_key(table, &key);
     MDB_val value;
-    struct store_entry entry;
+    struct store_entry entry = {0};
     rc = store_error(self, mdb_get(txn, table.id_, &wanted, &value), "get");
     if (rc == 0)
         rc = entry_of(self, table, &wanted, &value, &entry);
