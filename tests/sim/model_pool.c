@@ -95,10 +95,11 @@ uint32_t pool_recheck(struct cluster *self, uint32_t index, const struct stored 
         if (!waits(node, i))
             continue;
         asked++;
-        if (model_is_spent(self, index, parent, i))
-            dropped += refuse(self, index, i);
-        else
+        /* Without a twin it is in a block under the parent that is not committed yet: neither live nor refused. */
+        if (!model_is_spent(self, index, parent, i))
             live++;
+        else if (self->twins[i] > 0)
+            dropped += refuse(self, index, i);
     }
     if (dropped > 0)
         pool_tell(self, index);
