@@ -63,7 +63,8 @@ static void table_cut(struct table *table, size_t first, size_t last)
 {
     for (size_t i = first; i < last; i++)
         free(table->entries[i].value);
-    memmove(table->entries + first, table->entries + last, (table->count - last) * sizeof *table->entries);
+    if (last < table->count)
+        memmove(table->entries + first, table->entries + last, (table->count - last) * sizeof *table->entries);
     table->count -= last - first;
 }
 

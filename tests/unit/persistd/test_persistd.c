@@ -70,8 +70,8 @@ static void hear(struct story *s)
         } else if (frame->body_case == CYBERMESH__OUTCOME__V1__OUTCOME_FRAME__BODY_GENESIS) {
             const ProtobufCBinaryData *certificate = &frame->genesis->certificate;
             assert_true(certificate->len < sizeof s->certificate);
-            memcpy(s->certificate, certificate->data, certificate->len);
-            s->certificate[certificate->len] = '\0';
+            snprintf(s->certificate, sizeof s->certificate, "%.*s", (int)certificate->len,
+                     certificate->data ? (const char *)certificate->data : "");
             s->certificates++;
         } else {
             assert_int_equal(frame->body_case, CYBERMESH__OUTCOME__V1__OUTCOME_FRAME__BODY_ACK);
