@@ -72,6 +72,14 @@ bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t
     return take_vote(self, validator, &vote, /* verified= */ false);
 }
 
+void certificate_late_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote)
+{
+    bool same;
+    const struct tally_vote *before = recall(self, validator, vote, &same);
+    if (before && before->known && !same && !evidence_is_accused(self, validator))
+        (void)take_vote(self, validator, vote, /* verified= */ false);
+}
+
 static struct consensus_vote vote_in(const struct qc *qc, uint32_t i)
 {
     return (struct consensus_vote){

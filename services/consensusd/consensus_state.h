@@ -117,6 +117,9 @@ void consensus_persist(struct consensus *self, struct block *block);
 /* certificate.c */
 bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t height,
                             const struct hash *block_id, const struct signature *signature);
+/* A vote of a view that has its certificate counts no more. One that differs from the sender's known one is verified,
+ * for both together are proof. */
+void certificate_late_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote);
 bool certificate_timeout_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t high_qc_view,
                                const struct signature *signature);
 bool certificate_qc_valid(struct consensus *self, const struct qc *qc);
@@ -168,6 +171,7 @@ uint64_t pacemaker_deadline_ms(const struct consensus *self);
 uint64_t pacemaker_view_timeout_ms(const struct consensus *self);
 
 /* evidence.c */
+bool evidence_is_accused(const struct consensus *self, uint32_t validator);
 /* The validator's vote in this view is not the one that was seen before; its signature is good. */
 void evidence_of_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
                       const struct tally_vote *before);

@@ -19,7 +19,7 @@ static void accuse(struct consensus *self, uint32_t offender, const struct equiv
     effect->u.evidence = &self->evidence[offender];
 }
 
-static bool is_accused(const struct consensus *self, uint32_t validator)
+bool evidence_is_accused(const struct consensus *self, uint32_t validator)
 {
     return self->accused >> validator & 1;
 }
@@ -30,7 +30,7 @@ void evidence_of_vote(struct consensus *self, uint32_t validator, const struct c
     if (hash_equal(&vote->block_id, &before->block_id))
         return;
     self->counters.equivocations++;
-    if (is_accused(self, validator))
+    if (evidence_is_accused(self, validator))
         return;
     struct equivocation equivocation = {
         .offender = self->genesis->validators[validator].id,
@@ -58,7 +58,7 @@ void evidence_of_proposal(struct consensus *self, uint32_t validator, const stru
     if (hash_equal(&before->statement.block_id, &proposal->block_id))
         return;
     self->counters.equivocations++;
-    if (is_accused(self, validator))
+    if (evidence_is_accused(self, validator))
         return;
     struct equivocation equivocation = {
         .offender = self->genesis->validators[validator].id,
@@ -81,7 +81,7 @@ void evidence_on_event(struct consensus *self, const struct consensus_event *eve
 {
     const struct equivocation *equivocation = event->u.evidence;
     int offender = genesis_validator_index(self->genesis, &equivocation->offender);
-    if (offender >= 0 && is_accused(self, (uint32_t)offender)) {
+    if (offender >= 0 && evidence_is_accused(self, (uint32_t)offender)) {
         self->counters.dropped_stale++;
         return;
     }

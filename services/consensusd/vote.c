@@ -345,6 +345,7 @@ void vote_on_vote(struct consensus *self, const struct consensus_event *event)
     const struct consensus_vote *vote = &event->u.vote;
     if (vote->view <= self->voting.high_qc.view) {
         self->counters.dropped_stale++;
+        certificate_late_vote(self, event->sender, vote);
         return;
     }
     if (vote->view > self->view + CONSENSUS_VIEWS_AHEAD_MAX) {

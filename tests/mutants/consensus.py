@@ -335,7 +335,7 @@ MUTANTS = [
     mutant("builds-twice-at-once", "one block is built at a time", CORE,
            (PROPOSE, "if (!may_propose(self) || self->building_view == self->view || self->now_ms", "if (!may_propose(self) || self->now_ms")),
     mutant("told-again", "one proof of equivocation is told for each offender", CORE,
-           (HOME + "evidence.c", """    if (is_accused(self, validator))
+           (HOME + "evidence.c", """    if (evidence_is_accused(self, validator))
         return;
     struct equivocation equivocation = {
         .offender = self->genesis->validators[validator].id,

@@ -52,4 +52,9 @@ MUTANTS = [
     mutant("evidence-malformed-in-the-pool", "what is no proof does not wait as one", "mempoold proofs",
            (POOL, "    if (equivocation_decode(&proof, bytes) != 0) {\n",
             "    if (equivocation_decode(&proof, bytes) != 0 && 0) {\n")),
+    mutant("evidence-late-vote-unseen", "a second vote is proof also when its view has its certificate", "consensusd_evidence",
+           ("services/consensusd/vote.c", "        certificate_late_vote(self, event->sender, vote);\n", "")),
+    mutant("evidence-late-vote-unverified", "a late vote is proof only with a good signature", "consensusd_evidence",
+           ("services/consensusd/certificate.c", "(void)take_vote(self, validator, vote, /* verified= */ false);",
+            "(void)take_vote(self, validator, vote, /* verified= */ true);")),
 ]

@@ -100,6 +100,28 @@ static void votes_of_two_views_and_forged_ones_are_no_proof(void **state)
     assert_int_equal(rig_status(&rig).counters.equivocations, 0);
 }
 
+/* Its first vote made the certificate; the second comes when the view is over. Late votes that say the same, and those
+ * of who is accused already, cost no verification. */
+static void a_second_vote_after_the_certificate_is_proof(void **state)
+{
+    (void)state;
+    uint32_t liar = rig_leader(&rig, 2), honest = rig_leader(&rig, 3);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    struct qc qc = rig_qc(&rig, &a, rig_others(&rig));
+    rig_heartbeat(&rig, liar, &qc, NULL);
+    assert_int_equal(rig_status(&rig).high_qc_view, 1);
+    uint64_t verified = rig_status(&rig).counters.signatures_verified;
+    rig_vote(&rig, liar, liar, &a);
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, verified);
+    rig_vote(&rig, honest, liar, &b); /* signed by somebody else */
+    assert_nothing_told();
+    rig_vote(&rig, liar, liar, &b);
+    assert_int_equal(assert_told(liar, EQUIVOCATION_VOTE).view, 1);
+    verified = rig_status(&rig).counters.signatures_verified;
+    rig_vote(&rig, liar, liar, &b);
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, verified);
+}
+
 /* It lies about the block's height, which the certificate's rules see to; the block is the same. */
 static void two_votes_for_one_block_are_no_proof(void **state)
 {
@@ -172,6 +194,7 @@ int main(void)
         STORY(two_votes_in_a_view_are_proof),
         STORY(two_proposals_in_a_view_are_proof),
         STORY(a_validator_is_accused_once),
+        STORY(a_second_vote_after_the_certificate_is_proof),
         STORY(votes_of_two_views_and_forged_ones_are_no_proof),
         STORY(two_votes_for_one_block_are_no_proof),
         STORY(proof_of_others_is_judged_and_told_on_once),
