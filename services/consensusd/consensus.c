@@ -37,8 +37,7 @@ void consensus_persist(struct consensus *self, struct block *block)
     effect->u.persist.voting = &self->voting;
     effect->u.persist.block_id = block ? &block->id : NULL;
     effect->u.persist.header = block ? &block->header : NULL;
-    effect->u.persist.justify = block ? &block->parent->qc : NULL;
-    assert(!block || block->parent->has_qc || block->parent->header.height == 0);
+    effect->u.persist.justify = block && block->parent->has_qc ? &block->parent->qc : NULL;
     if (block)
         block->stored = true;
 }

@@ -84,7 +84,7 @@ struct consensus_certified {
     struct block_header header;
     const struct hash *tx_ids;
     const struct qc *qc;      /* its own; NULL in RESTORED only */
-    const struct qc *justify; /* its parent's, as PERSIST gave it; RESTORED only */
+    const struct qc *justify; /* its parent's, as PERSIST gave it (may be NULL); RESTORED only */
 };
 
 enum consensus_event_type {
@@ -200,7 +200,8 @@ struct consensus_effect {
             const struct consensus_voting *voting;
             const struct hash *block_id; /* NULL: none */
             const struct block_header *header;
-            const struct qc *justify; /* the certificate of the block's parent, to be stored with it */
+            const struct qc *justify; /* the certificate of the block's parent, to be stored with it; NULL: the
+                                       * genesis block's, or it is not here: a child's has made the parent final */
         } persist;
         struct consensus_proposal proposal;
         struct consensus_vote vote;

@@ -414,4 +414,8 @@ MUTANTS = [
            (EXECUTION_CLIENT, """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
         return VERDICT_REFUSED;""", """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
         return VERDICT_OK;""")),
+    mutant("parent-without-certificate", "a block whose parent's certificate is not here is written without it",
+           "consensusd_catchup",
+           (CONSENSUS, "block && block->parent->has_qc ? &block->parent->qc : NULL;",
+            "block ? &block->parent->qc : NULL;\n    assert(!block || block->parent->has_qc || block->parent->header.height == 0);")),
 ]

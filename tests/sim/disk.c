@@ -32,7 +32,7 @@ static void add_open(struct disk *disk, const struct stored *block, const struct
     for (; at > 0 && disk->open[at - 1].block->header.height > block->header.height; at--)
         disk->open[at] = disk->open[at - 1];
     disk->open[at].block = block;
-    disk->open[at].qc = *justify;
+    disk->open[at].qc = justify ? *justify : (struct qc){.signature_count = 0};
 }
 
 void disk_flush(struct cluster *self, uint32_t index)

@@ -340,6 +340,35 @@ static void a_certificate_below_the_root_is_nothing_to_ask_for(void **state)
     }
 }
 
+/* A late or lying answer begins above a block from the store whose certificate nobody has shown. Its child's makes it
+ * final all the same; what is built on it is written without the certificate that is not here.
+ */
+static void an_answer_above_a_block_without_its_certificate_ends_nothing(void **state)
+{
+    (void)state;
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RESTORED,
+                                             .u.restored = {.header = chain[0].header, .tx_ids = chain[0].tx_ids}});
+    rig_checked(&rig, &chain[0], true);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[1], NULL);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 10);
+    uint32_t peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    struct consensus_certified block = {.header = chain[1].header, .tx_ids = chain[1].tx_ids, .qc = &certificates[1]};
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = &block, .count = 1}});
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+    rig_checked(&rig, &chain[1], true);
+    rig_accept(&rig, &chain[2], &certificates[1], NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
+    rig_assert_persisted_first(&rig, CONSENSUS_SEND_VOTE);
+    const struct consensus_effect *written = rig_effect(&rig, CONSENSUS_PERSIST, 0);
+    assert_true(hash_equal(written->u.persist.block_id, &chain[1].id));
+    assert_null(written->u.persist.justify);
+    written = rig_effect(&rig, CONSENSUS_PERSIST, 1);
+    assert_true(hash_equal(written->u.persist.block_id, &chain[2].id));
+    assert_int_equal(written->u.persist.justify->view, certificates[1].view);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -350,6 +379,7 @@ int main(void)
         STORY(proved_blocks_are_executed_and_committed),
         STORY(a_block_without_its_certificate_is_refused),
         STORY(a_twin_of_a_certified_block_is_refused),
+        STORY(an_answer_above_a_block_without_its_certificate_ends_nothing),
         STORY(a_block_that_its_parents_view_does_not_justify_is_refused),
         STORY(a_block_with_other_transactions_is_refused),
         STORY(answers_of_others_and_unasked_ones_are_ignored),
