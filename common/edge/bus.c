@@ -51,7 +51,8 @@ struct bus {
 struct bus_socket {
     struct bus *bus;
     void *handle;
-    int type; /* ZMQ_ROUTER, ... */
+    int type;  /* ZMQ_ROUTER, ... */
+    bool used; /* see bus_socket_is_used() */
     uint32_t frame_bytes_max;
     struct bus_counters counters;
     struct log_limit bad_log;
@@ -270,6 +271,7 @@ static int socket_open(struct bus_socket **out, struct bus *bus, const struct bu
         if (!self)
             return -ENOMEM;
         self->type = type;
+        self->used = true;
         self->frame_bytes_max = options->frame_bytes_max;
         memcpy(self->name, options->name, strlen(options->name) + 1);
         self->handle = zmq_socket(bus->context, type);
@@ -335,6 +337,7 @@ uint32_t bus_socket_retry_ms(const struct bus_socket *self)
 
 static void socket_connect_anew(struct bus_socket *self)
 {
+    self->used = true;
     zmq_disconnect(self->handle, self->endpoint); /* what is left of the old connection, if anything */
     int rc = zmq_connect(self->handle, self->endpoint) < 0 ? -errno : 0;
     log_limited(&self->state_log, LOG_LEVEL_WARN, "bus.connect_again", "socket=%s endpoint=%s rc=%d", self->name,
@@ -365,6 +368,7 @@ void bus_socket_tend(struct bus_socket *self, uint64_t now_ms)
 int bus_subscribe(struct bus_socket *self, const char *topic_prefix)
 {
     assert(self->type == ZMQ_SUB);
+    self->used = true;
     size_t size = strlen(topic_prefix);
     if (size > BUS_TOPIC_BYTES_MAX)
         return -EINVAL;
@@ -386,9 +390,31 @@ struct bus_counters bus_socket_counters(const struct bus_socket *self)
     return self->counters;
 }
 
-void *bus_socket_handle(const struct bus_socket *self)
+int bus_socket_fd(const struct bus_socket *self)
 {
-    return self->handle;
+    int fd = -1;
+    size_t size = sizeof fd;
+    int rc = zmq_getsockopt(self->handle, ZMQ_FD, &fd, &size);
+    assert(rc == 0); /* every socket has one */
+    (void)rc;
+    return fd;
+}
+
+int bus_socket_events(struct bus_socket *self)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    while (zmq_getsockopt(self->handle, ZMQ_EVENTS, &events, &size) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    self->used = false;
+    return (events & ZMQ_POLLIN ? BUS_READABLE : 0) | (events & ZMQ_POLLOUT ? BUS_WRITABLE : 0);
+}
+
+bool bus_socket_is_used(const struct bus_socket *self)
+{
+    return self->used;
 }
 
 /* --- receiving ---------------------------------------------------------------------------------------------------- */
@@ -487,6 +513,7 @@ int bus_receive(struct bus_socket *self, struct bus_message *out)
 {
     for (unsigned bad = 0; bad < BAD_IN_ONE_CALL_MAX; bad++) {
         int rc = message_receive(self, out);
+        self->used = rc != -EAGAIN; /* else libzmq has looked at all that its descriptor had told */
         if (rc == 0) {
             out->full_ = true;
             self->counters.received_count++;
@@ -567,6 +594,7 @@ static int head_send(struct bus_socket *self, struct span head)
 /* Send [head] payload. Once a head is accepted, so is its payload. On failure the payload frame is still whole. */
 static int message_send(struct bus_socket *self, struct span head, zmq_msg_t *payload)
 {
+    self->used = true;
     int rc = head.size > 0 ? head_send(self, head) : 0;
     if (rc == 0)
         rc = frame_send(self, payload, 0);

@@ -152,8 +152,18 @@ uint32_t bus_socket_retry_ms(const struct bus_socket *self);
  * The loop calls this twice a second for each of its sockets; without a loop call it as often. now_ms is monotonic. */
 void bus_socket_tend(struct bus_socket *self, uint64_t now_ms);
 
-/* The libzmq handle, for loop.c. */
-void *bus_socket_handle(const struct bus_socket *self);
+/* For who waits for the socket, as loop.c: when the descriptor is readable, ask for the events; ask also whenever
+ * bus_socket_is_used(), for then they may have changed without the descriptor telling. */
+enum { BUS_READABLE = 1, BUS_WRITABLE = 2 };
+int bus_socket_fd(const struct bus_socket *self);
+
+/* What can be done now: BUS_READABLE, BUS_WRITABLE, both or 0; or -errno. A ROUTER is writable as soon as one of its
+ * peers is. */
+MUST_USE int bus_socket_events(struct bus_socket *self);
+
+/* Was anything done with it since bus_socket_events(), or since a bus_receive() that found nothing? The latter may have
+ * made it writable. True for a new one. */
+bool bus_socket_is_used(const struct bus_socket *self);
 
 /* --- receiving ---------------------------------------------------------------------------------------------------- */
 

@@ -1,23 +1,23 @@
-/* loop.c - zloop polls, this file decides what is called.
+/* loop.c - epoll waits, this file decides what is called.
  *
- * zloop's own timers are not used: a cancelled one may still fire, a late one fires several times in a row, and
- * destroying a loop with a cancelled timer that never ran aborts. One timerfd, armed for the earliest deadline, does
- * without these. All pollers are tolerant, else zloop drops a broken one silently. SIGTERM and SIGINT are blocked and
- * read from a signalfd; CZMQ must not install handlers of its own.
+ * libzmq's descriptor of a socket tells that its state may have changed, and tells it once; ZMQ_EVENTS, or a receive,
+ * tells what is true now; and every call on the socket may change that without a new signal. So a socket is asked when
+ * its descriptor was readable, when it was registered, resumed or waits to write, and after calls on it
+ * (bus_socket_is_used()). The loop sleeps only after a round in which no socket called a handler: then each said no.
  *
- * zloop leaves a round of polling as soon as a handler added or removed something, so no handler is ever called for
- * a registration that is gone. Inside one socket's drain that is checked here, by the slot's generation.
+ * A handler may remove anything: what comes after it looks at the slot's generation before it touches the slot.
  */
 #include "common/edge/loop.h"
 
 #include <assert.h>
-#include <czmq.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,10 +26,11 @@
 
 enum {
     MESSAGES_MAX_DEFAULT = 256,
-    INTERNAL_FD_COUNT = 2,    /* timerfd, signalfd */
+    INTERNAL_FD_COUNT = 1,    /* signalfd */
     INTERNAL_TIMER_COUNT = 1, /* sockets_tend */
     TIMER_COUNT_MAX = LOOP_TIMER_COUNT_MAX + INTERNAL_TIMER_COUNT,
     TEND_MS = 500,
+    EVENT_COUNT_MAX = 64, /* taken from epoll at once */
     SOURCE_COUNT_MAX = LOOP_SOCKET_COUNT_MAX + LOOP_FD_COUNT_MAX + INTERNAL_FD_COUNT,
     TIMER_GENERATION_MAX = UINT32_MAX / TIMER_COUNT_MAX - 1,
 };
@@ -42,6 +43,7 @@ struct source {
     bool used;
     bool paused;
     bool awaits_write;
+    bool to_ask;         /* a socket that may be ready */
     uint32_t generation; /* counts the uses of this slot */
     struct loop_socket_handlers handlers;
     void (*ready)(void *context); /* descriptors */
@@ -58,14 +60,12 @@ struct timer {
 };
 
 struct loop {
-    zloop_t *zloop;
-    int timer_fd;
+    int epoll_fd;
     int signal_fd;
     bool stopping;
-    int failure; /* of polling, told by loop_run */
     uint32_t socket_count;
     uint32_t fd_count;
-    uint64_t armed_us; /* the deadline timer_fd is set to; 0: none */
+    uint32_t source_limit; /* slots from here on were never used */
     struct timer timers[TIMER_COUNT_MAX];
     struct source sources[SOURCE_COUNT_MAX];
 };
@@ -107,7 +107,7 @@ int64_t loop_wall_ms(void)
 
 static struct source *source_of_socket(struct loop *self, const struct bus_socket *socket)
 {
-    for (size_t i = 0; i < SOURCE_COUNT_MAX; i++) {
+    for (size_t i = 0; i < self->source_limit; i++) {
         if (self->sources[i].used && self->sources[i].socket == socket)
             return &self->sources[i];
     }
@@ -116,71 +116,49 @@ static struct source *source_of_socket(struct loop *self, const struct bus_socke
 
 static struct source *source_of_fd(struct loop *self, int fd)
 {
-    for (size_t i = 0; i < SOURCE_COUNT_MAX; i++) {
+    for (size_t i = 0; i < self->source_limit; i++) {
         if (self->sources[i].used && !self->sources[i].socket && self->sources[i].fd == fd)
             return &self->sources[i];
     }
     return NULL;
 }
 
-/* A free slot. There is one: the limits were checked. */
-static struct source *source_take(struct loop *self)
+/* Put it into a free slot, and let epoll watch its descriptor. There is a slot: the limits were checked. Returns 0 or
+ * -errno. */
+static int source_add(struct loop *self, const struct source *wanted)
 {
-    struct source *source = self->sources;
-    while (source->used)
-        source++;
-    assert(source < self->sources + SOURCE_COUNT_MAX);
-    *source = (struct source){.loop = self, .used = true, .fd = -1, .generation = source->generation + 1};
-    return source;
-}
-
-/* The item zloop knows the source by. A socket's has fd -1, since zloop_poller_end would match 0. */
-static zmq_pollitem_t source_item(const struct source *source)
-{
-    zmq_pollitem_t item = {.fd = source->fd};
-    if (source->socket)
-        item.socket = bus_socket_handle(source->socket);
-    if (!source->paused)
-        item.events |= ZMQ_POLLIN;
-    if (source->awaits_write)
-        item.events |= ZMQ_POLLOUT;
-    return item;
-}
-
-static int source_ready(zloop_t *zloop, zmq_pollitem_t *item, void *argument);
-
-/* Bring what zloop polls up to date with the source. Returns 0 or -ENOMEM. */
-static int source_poll(struct source *source)
-{
-    zloop_t *zloop = source->loop->zloop;
-    zmq_pollitem_t item = source_item(source);
-    zloop_poller_end(zloop, &item);
-    if (!source->used || item.events == 0)
-        return 0;
-    if (zloop_poller(zloop, &item, source_ready, source) < 0)
-        return -ENOMEM;
-    zloop_poller_set_tolerant(zloop, &item);
+    uint32_t index = 0;
+    while (self->sources[index].used)
+        index++;
+    assert(index < SOURCE_COUNT_MAX);
+    struct source *source = &self->sources[index];
+    const uint32_t generation = source->generation + 1;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)generation << 32 | index};
+    if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, wanted->fd, &event) < 0)
+        return -errno;
+    *source = *wanted;
+    source->loop = self;
+    source->used = true;
+    source->generation = generation;
+    if (index == self->source_limit)
+        self->source_limit++;
     return 0;
 }
 
-/* The same where the caller cannot be told: the loop ends with the error instead of losing a source silently. */
-static void source_poll_or_stop(struct source *source)
-{
-    int rc = source_poll(source);
-    if (rc < 0) {
-        source->loop->failure = rc;
-        source->loop->stopping = true;
-    }
-}
-
-static void source_release(struct source *source)
+static void source_remove(struct source *source)
 {
     source->used = false;
-    source_poll_or_stop(source);
+    epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
 }
 
-/* Hand out at most messages_max messages; the handler may pause, remove or close the socket, or stop the loop. */
-static void socket_drain(struct source *source)
+static bool source_is_still(const struct source *source, uint32_t generation)
+{
+    return source->used && source->generation == generation;
+}
+
+/* Hand out at most messages_max messages; the handler may pause, remove or close the socket, or stop the loop. Returns
+ * how many there were. */
+static uint32_t socket_drain(struct source *source)
 {
     const struct loop_socket_handlers handlers = source->handlers;
     const uint32_t generation = source->generation;
@@ -201,37 +179,60 @@ static void socket_drain(struct source *source)
         if (handlers.message)
             handlers.message(handlers.context, &message);
         bus_message_deinit(&message);
-        here = source->used && source->generation == generation;
+        here = source_is_still(source, generation);
     }
     if (count > 0 && here && handlers.drained)
         handlers.drained(handlers.context);
+    if (source_is_still(source, generation))
+        source->to_ask |= source->awaits_write; /* receiving may have taken the signal that it is writable */
+    return count;
 }
 
-static void socket_ready(struct source *source, short events)
+/* What is to be done with the socket: BUS_READABLE, BUS_WRITABLE, both, 0 or -errno. One that is only read is not
+ * asked: receiving tells as well whether there is something. */
+static int socket_events(struct source *source)
+{
+    source->to_ask = false;
+    if (!source->awaits_write && !source->paused && source->handlers.message)
+        return BUS_READABLE;
+    int wanted = (source->paused ? 0 : BUS_READABLE) | (source->awaits_write ? BUS_WRITABLE : 0);
+    int events = bus_socket_events(source->socket);
+    return events < 0 ? events : events & wanted;
+}
+
+/* Returns 1 when a handler was called, 0 when there was nothing to do, or -errno. */
+static int socket_serve(struct source *source)
 {
     const uint32_t generation = source->generation;
-    if (events & ZMQ_POLLOUT && source->awaits_write) {
+    int events = socket_events(source);
+    if (events < 0)
+        return events;
+    int served = 0;
+    if (events & BUS_WRITABLE) {
         source->awaits_write = false;
-        source_poll_or_stop(source);
+        served = 1;
         if (source->handlers.writable)
             source->handlers.writable(source->handlers.context);
     }
-    if (source->used && source->generation == generation && events & ZMQ_POLLIN)
-        socket_drain(source);
+    if (events & BUS_READABLE && source_is_still(source, generation) && socket_drain(source) > 0)
+        served = 1;
+    return served;
 }
 
-/* Called by zloop. -1 ends zloop_start(). */
-static int source_ready(zloop_t *zloop, zmq_pollitem_t *item, void *argument)
+/* Serve each socket that may be ready, once. Returns 1 when a handler was called, 0 when none was, or -errno. */
+static int sockets_serve(struct loop *self)
 {
-    (void)zloop;
-    struct source *source = argument;
-    struct loop *self = source->loop;
-    assert(source->used);
-    if (source->socket)
-        socket_ready(source, item->revents);
-    else
-        source->ready(source->context);
-    return self->stopping ? -1 : 0;
+    int any = 0;
+    for (size_t i = 0; i < self->source_limit && !self->stopping; i++) {
+        struct source *source = &self->sources[i];
+        if (!source->used || !source->socket || !(source->to_ask || bus_socket_is_used(source->socket)))
+            continue;
+        int served = socket_serve(source);
+        if (served < 0)
+            return served;
+        any |= served;
+    }
+    return any;
 }
 
 int loop_socket_add(struct loop *self, struct bus_socket *socket, const struct loop_socket_handlers *handlers)
@@ -240,13 +241,10 @@ int loop_socket_add(struct loop *self, struct bus_socket *socket, const struct l
         return -EEXIST;
     if (self->socket_count == LOOP_SOCKET_COUNT_MAX)
         return ERR_FULL;
-    struct source *source = source_take(self);
-    source->socket = socket;
-    source->handlers = *handlers;
-    if (source->handlers.messages_max == 0)
-        source->handlers.messages_max = MESSAGES_MAX_DEFAULT;
-    int rc = source_poll(source);
-    source->used = rc == 0;
+    struct source source = {.socket = socket, .fd = bus_socket_fd(socket), .to_ask = true, .handlers = *handlers};
+    if (source.handlers.messages_max == 0)
+        source.handlers.messages_max = MESSAGES_MAX_DEFAULT;
+    int rc = source_add(self, &source);
     self->socket_count += rc == 0;
     return rc;
 }
@@ -256,48 +254,33 @@ void loop_socket_remove(struct loop *self, struct bus_socket *socket)
     struct source *source = source_of_socket(self, socket);
     if (!source)
         return;
-    source_release(source);
+    source_remove(source);
     self->socket_count--;
-}
-
-static void socket_pause_set(struct loop *self, const struct bus_socket *socket, bool paused)
-{
-    struct source *source = source_of_socket(self, socket);
-    if (!source || source->paused == paused)
-        return;
-    source->paused = paused;
-    source_poll_or_stop(source);
 }
 
 void loop_socket_pause(struct loop *self, struct bus_socket *socket)
 {
-    socket_pause_set(self, socket, true);
+    struct source *source = source_of_socket(self, socket);
+    if (source)
+        source->paused = true;
 }
 
 void loop_socket_resume(struct loop *self, struct bus_socket *socket)
 {
-    socket_pause_set(self, socket, false);
+    struct source *source = source_of_socket(self, socket);
+    if (source) {
+        source->paused = false;
+        source->to_ask = true;
+    }
 }
 
 void loop_socket_await_write(struct loop *self, struct bus_socket *socket)
 {
     struct source *source = source_of_socket(self, socket);
-    if (!source || source->awaits_write)
-        return;
-    source->awaits_write = true;
-    source_poll_or_stop(source);
-}
-
-/* Without a limit: for the loop's own descriptors. */
-static int fd_add(struct loop *self, int fd, void (*ready)(void *context), void *context)
-{
-    struct source *source = source_take(self);
-    source->fd = fd;
-    source->ready = ready;
-    source->context = context;
-    int rc = source_poll(source);
-    source->used = rc == 0;
-    return rc;
+    if (source) {
+        source->awaits_write = true;
+        source->to_ask = true;
+    }
 }
 
 int loop_fd_add(struct loop *self, int fd, void (*ready)(void *context), void *context)
@@ -308,7 +291,7 @@ int loop_fd_add(struct loop *self, int fd, void (*ready)(void *context), void *c
         return -EEXIST;
     if (self->fd_count == LOOP_FD_COUNT_MAX)
         return ERR_FULL;
-    int rc = fd_add(self, fd, ready, context);
+    int rc = source_add(self, &(struct source){.fd = fd, .ready = ready, .context = context});
     self->fd_count += rc == 0;
     return rc;
 }
@@ -318,8 +301,28 @@ void loop_fd_remove(struct loop *self, int fd)
     struct source *source = source_of_fd(self, fd);
     if (!source)
         return;
-    source_release(source);
+    source_remove(source);
     self->fd_count--;
+}
+
+/* Wait up to timeout_ms (-1: for ever) for descriptors; serve those that are ready, and have their sockets asked.
+ * Returns 0 or -errno. */
+static int descriptors_serve(struct loop *self, int timeout_ms)
+{
+    struct epoll_event events[EVENT_COUNT_MAX];
+    int count = epoll_wait(self->epoll_fd, events, EVENT_COUNT_MAX, timeout_ms);
+    if (count < 0)
+        return errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count && !self->stopping; i++) {
+        struct source *source = &self->sources[(uint32_t)events[i].data.u64];
+        if (!source_is_still(source, (uint32_t)(events[i].data.u64 >> 32)))
+            continue;
+        if (source->socket)
+            source->to_ask = true;
+        else
+            source->ready(source->context);
+    }
+    return 0;
 }
 
 /* --- timers ------------------------------------------------------------------------------------------------------- */
@@ -336,19 +339,15 @@ static struct timer *timer_next(struct loop *self)
     return next;
 }
 
-/* Set timer_fd to the earliest deadline, if it is not yet. */
-static void timers_arm(struct loop *self)
+/* How long to wait for the earliest deadline, in ms rounded up; -1: for ever. */
+static int timers_wait_ms(struct loop *self)
 {
     const struct timer *next = timer_next(self);
-    uint64_t deadline_us = next ? next->deadline_us : 0;
-    if (deadline_us == self->armed_us)
-        return;
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(deadline_us / 1000000), .tv_nsec = (long)(deadline_us % 1000000 * 1000)}};
-    int rc = timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
-    assert(rc == 0); /* the arguments are ours */
-    (void)rc;
-    self->armed_us = deadline_us;
+    if (!next)
+        return -1;
+    uint64_t now_us = loop_now_us();
+    uint64_t wait_ms = next->deadline_us > now_us ? (next->deadline_us - now_us + 999) / 1000 : 0;
+    return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
 }
 
 /* One that is late fires once; what it missed is skipped. */
@@ -362,13 +361,8 @@ static void timer_fire(struct timer *timer, uint64_t now_us)
 }
 
 /* Fire what is due, earliest first; at most as many as there can be, so that others get their turn. */
-static void timers_ready(void *context)
+static void timers_fire(struct loop *self)
 {
-    struct loop *self = context;
-    uint64_t expirations;
-    if (read(self->timer_fd, &expirations, sizeof expirations) < 0 && errno != EAGAIN)
-        log_error("loop.timer_failed", "error=\"%s\"", strerror(errno));
-    self->armed_us = 0;
     const uint64_t now_us = loop_now_us();
     for (size_t i = 0; i < TIMER_COUNT_MAX && !self->stopping; i++) {
         struct timer *timer = timer_next(self);
@@ -376,7 +370,6 @@ static void timers_ready(void *context)
             break;
         timer_fire(timer, now_us);
     }
-    timers_arm(self);
 }
 
 static int timer_add(struct loop *self, const struct timer *wanted, uint32_t *id)
@@ -393,7 +386,6 @@ static int timer_add(struct loop *self, const struct timer *wanted, uint32_t *id
     timer->generation = generation;
     if (id)
         *id = generation * TIMER_COUNT_MAX + index;
-    timers_arm(self);
     return 0;
 }
 
@@ -416,10 +408,8 @@ int loop_timer_every(struct loop *self, uint32_t period_ms, void (*fire)(void *c
 void loop_timer_cancel(struct loop *self, uint32_t id)
 {
     struct timer *timer = &self->timers[id % TIMER_COUNT_MAX];
-    if (!timer->used || timer->generation != id / TIMER_COUNT_MAX)
-        return;
-    timer->used = false;
-    timers_arm(self);
+    if (timer->generation == id / TIMER_COUNT_MAX)
+        timer->used = false;
 }
 
 /* --- the loop ----------------------------------------------------------------------------------------------------- */
@@ -436,7 +426,6 @@ static void signal_ready(void *context)
 
 static int signals_open(struct loop *self)
 {
-    zsys_handler_set(NULL); /* else CZMQ takes SIGINT and SIGTERM */
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -447,25 +436,16 @@ static int signals_open(struct loop *self)
     self->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     if (self->signal_fd < 0)
         return -errno;
-    return fd_add(self, self->signal_fd, signal_ready, self);
+    return source_add(self, &(struct source){.fd = self->signal_fd, .ready = signal_ready, .context = self});
 }
 
 static void sockets_tend(void *context)
 {
     struct loop *self = context;
-    for (size_t i = 0; i < SOURCE_COUNT_MAX; i++) {
+    for (size_t i = 0; i < self->source_limit; i++) {
         if (self->sources[i].used && self->sources[i].socket)
             bus_socket_tend(self->sources[i].socket, loop_now_ms());
     }
-}
-
-static int timers_open(struct loop *self)
-{
-    self->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (self->timer_fd < 0)
-        return -errno;
-    int rc = fd_add(self, self->timer_fd, timers_ready, self);
-    return rc < 0 ? rc : loop_timer_every(self, TEND_MS, sockets_tend, self, NULL);
 }
 
 int loop_new(struct loop **out)
@@ -473,14 +453,13 @@ int loop_new(struct loop **out)
     CLEANUP(loop_destroy) struct loop *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->timer_fd = -1;
     self->signal_fd = -1;
-    self->zloop = zloop_new();
-    if (!self->zloop)
-        return -ENOMEM;
+    self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (self->epoll_fd < 0)
+        return -errno;
     int rc = signals_open(self);
     if (rc == 0)
-        rc = timers_open(self);
+        rc = loop_timer_every(self, TEND_MS, sockets_tend, self, NULL);
     if (rc < 0)
         return rc;
     *out = TAKE(self);
@@ -491,29 +470,37 @@ void loop_destroy(struct loop **self)
 {
     if (!self || !*self)
         return;
-    zloop_destroy(&(*self)->zloop);
-    if ((*self)->timer_fd >= 0)
-        close((*self)->timer_fd);
     if ((*self)->signal_fd >= 0)
         close((*self)->signal_fd);
+    if ((*self)->epoll_fd >= 0)
+        close((*self)->epoll_fd);
     free(*self);
     *self = NULL;
 }
 
-/* zloop_start() returns -1 when a handler said so, and 0 when zmq_poll() failed. */
+/* Everything that is ready, once: sockets, descriptors, timers. Returns 0 or -errno. */
+static int loop_round(struct loop *self)
+{
+    int served = sockets_serve(self);
+    if (served < 0)
+        return served;
+    if (self->stopping)
+        return 0;
+    int rc = descriptors_serve(self, served ? 0 : timers_wait_ms(self));
+    if (rc == 0)
+        timers_fire(self);
+    return rc;
+}
+
 int loop_run(struct loop *self)
 {
+    int rc = 0;
     self->stopping = false;
-    self->failure = 0;
-    while (!self->stopping) {
-        errno = 0;
-        if (zloop_start(self->zloop) == 0 && errno != EINTR) {
-            self->failure = errno ? -errno : -EIO;
-            log_error("loop.poll_failed", "error=\"%s\"", err_text(self->failure));
-            break;
-        }
-    }
-    return self->failure;
+    while (rc == 0 && !self->stopping)
+        rc = loop_round(self);
+    if (rc < 0)
+        log_error("loop.poll_failed", "error=\"%s\"", err_text(rc));
+    return rc;
 }
 
 void loop_stop(struct loop *self)

@@ -3,7 +3,7 @@
  * Sockets of the bus, file descriptors, timers, wake-ups from other threads, and the end at SIGTERM or SIGINT. Every
  * handler is called on the loop's thread, one at a time, and may add or remove anything, also itself.
  *
- * Not pure: CZMQ's zloop, signalfd, eventfd, clocks.
+ * Not pure: epoll, signalfd, eventfd, clocks.
  * Ownership: handlers' contexts, sockets and descriptors stay with the caller and must outlive their registration.
  * Threads:   one owner, but for loop_wakeup_signal() and the clocks, which any thread may call.
  *
@@ -57,7 +57,7 @@ struct loop_socket_handlers {
     uint32_t messages_max; /* per wake-up, so that one busy socket does not starve the others; 0 means 256 */
 };
 
-/* Returns 0, -EEXIST (already there) or ERR_FULL (LOOP_SOCKET_COUNT_MAX) or -ENOMEM. */
+/* Returns 0, -EEXIST (already there), ERR_FULL (LOOP_SOCKET_COUNT_MAX) or -ENOMEM, -ENOSPC (the kernel's). */
 MUST_USE int loop_socket_add(struct loop *self, struct bus_socket *socket, const struct loop_socket_handlers *handlers);
 
 /* Before bus_socket_close(). A socket that is not there is ignored. */
@@ -75,7 +75,7 @@ void loop_socket_await_write(struct loop *self, struct bus_socket *socket);
 /* --- descriptors -------------------------------------------------------------------------------------------------- */
 
 /* Call ready(context) whenever fd is readable, or broken or closed by its peer (then read() tells which).
- * Returns 0, -EEXIST, ERR_FULL or -ENOMEM. */
+ * Returns 0, -EEXIST, ERR_FULL, -EPERM (a file, which is always ready), -EBADF, -ENOMEM or -ENOSPC. */
 MUST_USE int loop_fd_add(struct loop *self, int fd, void (*ready)(void *context), void *context);
 
 /* Before close(fd). One that is not there is ignored. */
@@ -83,8 +83,9 @@ void loop_fd_remove(struct loop *self, int fd);
 
 /* --- timers ------------------------------------------------------------------------------------------------------- */
 
-/* Call fire(context) once after delay_ms, or every period_ms (1 or more) until cancelled. *id, never LOOP_TIMER_NONE,
- * is for loop_timer_cancel() and may be NULL. Returns 0, ERR_FULL (LOOP_TIMER_COUNT_MAX), -EINVAL or -ENOMEM. */
+/* Call fire(context) once after delay_ms (to a millisecond, never early), or every period_ms (1 or more) until
+ * cancelled. *id, never LOOP_TIMER_NONE, is for loop_timer_cancel() and may be NULL. Returns 0, ERR_FULL
+ * (LOOP_TIMER_COUNT_MAX) or -EINVAL. */
 MUST_USE int loop_timer_once(struct loop *self, uint32_t delay_ms, void (*fire)(void *context), void *context,
                              uint32_t *id);
 MUST_USE int loop_timer_every(struct loop *self, uint32_t period_ms, void (*fire)(void *context), void *context,

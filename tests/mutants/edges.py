@@ -6,6 +6,7 @@ OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intak
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
 PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
 PEER_METER = "services/consensusd/peer_meter.c"
+LOOP = "common/edge/loop.c"
 
 MUTANTS = [
     mutant("offset-moves-before-final", "an offset moves only past records that are final",
@@ -87,4 +88,14 @@ MUTANTS = [
         return PEER_RECORD_BAD_ENDPOINT;""", "    (void)endpoints_are_good;")),
     mutant("peer-flood-not-limited", "who sends more than its share is not read", "consensusd_peer_meter",
            (PEER_METER, "return passes;", "return true;")),
+    mutant("used-socket-not-asked", "a socket is asked after every call on it, before the loop sleeps", "edge_loop",
+           (LOOP, " || bus_socket_is_used(source->socket))", ")")),
+    mutant("writable-signal-taken", "who waits to write is asked again after a receive, which may have taken its signal", "edge_loop",
+           (LOOP, "source->to_ask |= source->awaits_write;", "(void)generation;")),
+    mutant("sleep-after-serving", "the loop sleeps only after a round in which no socket was ready", "edge_loop",
+           (LOOP, "served ? 0 : timers_wait_ms(self)", "timers_wait_ms(self)")),
+    mutant("removed-source-served", "a descriptor that a handler removed is not served", "edge_loop",
+           (LOOP, """        if (!source_is_still(source, (uint32_t)(events[i].data.u64 >> 32)))
+            continue;
+""", "")),
 ]

@@ -35,7 +35,10 @@ struct story {
     unsigned count;
     unsigned count_max;
     unsigned batches;
+    unsigned echoes;
+    unsigned lost;
     int pipe[2];
+    int other_pipe[2];
     struct bus_message kept;
 };
 
@@ -60,6 +63,7 @@ static int story_setup(void **state)
     assert_int_equal(loop_new(&s->loop), 0);
     assert_int_equal(loop_timer_once(s->loop, GIVE_UP_MS, give_up, s, NULL), 0);
     assert_int_equal(pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(pipe2(s->other_pipe, O_CLOEXEC | O_NONBLOCK), 0);
     *state = s;
     return 0;
 }
@@ -73,6 +77,8 @@ static int story_teardown(void **state)
     loop_destroy(&s->loop);
     close(s->pipe[0]);
     close(s->pipe[1]);
+    close(s->other_pipe[0]);
+    close(s->other_pipe[1]);
     char command[64];
     snprintf(command, sizeof command, "rm -rf '%s'", s->directory);
     int rc = system(command);
@@ -249,6 +255,26 @@ static void a_handler_may_remove_itself(void **state)
     assert_string_equal(s->told, "once stop ");
 }
 
+static void remove_both(void *context)
+{
+    struct story *s = context;
+    tell(s, "one");
+    loop_fd_remove(s->loop, s->pipe[0]);
+    loop_fd_remove(s->loop, s->other_pipe[0]);
+}
+
+static void a_handler_may_remove_another_that_is_ready(void **state)
+{
+    struct story *s = *state;
+    assert_int_equal(loop_fd_add(s->loop, s->pipe[0], remove_both, s), 0);
+    assert_int_equal(loop_fd_add(s->loop, s->other_pipe[0], remove_both, s), 0);
+    assert_int_equal(write(s->pipe[1], "x", 1), 1);
+    assert_int_equal(write(s->other_pipe[1], "x", 1), 1);
+    assert_int_equal(loop_timer_once(s->loop, 20, stop, s, NULL), 0);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, "one stop ");
+}
+
 static void there_are_only_so_many_descriptors(void **state)
 {
     struct story *s = *state;
@@ -412,6 +438,23 @@ static void messages_come_in_batches(void **state)
     assert_true(s->batches >= 10 && s->batches <= 100);
 }
 
+/* One message a round: a loop that slept between them, until some timer, would give up. */
+static void what_is_left_of_a_batch_is_not_slept_over(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, 1000);
+    s->count_max = 100;
+    struct loop_socket_handlers sender = {.writable = send_hundred, .context = s};
+    struct loop_socket_handlers receiver = {
+        .message = count_message, .drained = count_batch, .context = s, .messages_max = 1};
+    assert_int_equal(loop_socket_add(s->loop, s->dealer, &sender), 0);
+    assert_int_equal(loop_socket_add(s->loop, s->router, &receiver), 0);
+    loop_socket_await_write(s->loop, s->dealer);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, "writable ");
+    assert_int_equal(s->batches, 100);
+}
+
 static void pause_after_three(void *context, struct bus_message *message)
 {
     struct story *s = context;
@@ -503,6 +546,59 @@ static void a_handler_may_keep_a_message(void **state)
     bus_message_deinit(&s->kept);
 }
 
+enum { STREAM_COUNT = 50000 };
+
+/* As many as the queue takes, then wait for room. */
+static void stream_write(void *context)
+{
+    struct story *s = context;
+    while (s->count < STREAM_COUNT) {
+        int rc = bus_send(s->dealer, NULL, "m", 1);
+        if (rc == -EAGAIN) {
+            loop_socket_await_write(s->loop, s->dealer);
+            return;
+        }
+        assert_int_equal(rc, 0);
+        s->count++;
+    }
+}
+
+static void stream_end(struct story *s)
+{
+    if (s->echoes + s->lost == STREAM_COUNT)
+        loop_stop(s->loop);
+}
+
+static void stream_echo(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    if (bus_send(s->router, &message->route, "m", 1) < 0)
+        s->lost++; /* a ROUTER cannot wait for one peer */
+    stream_end(s);
+}
+
+static void stream_count(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    (void)message;
+    s->echoes++;
+    stream_end(s);
+}
+
+/* libzmq tells once that something has changed, also in the middle of a send or a receive: nobody may sleep over it. */
+static void no_wakeup_is_lost(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, 3);
+    struct loop_socket_handlers dealer = {.message = stream_count, .writable = stream_write, .context = s};
+    struct loop_socket_handlers router = {.message = stream_echo, .context = s, .messages_max = 2};
+    assert_int_equal(loop_socket_add(s->loop, s->dealer, &dealer), 0);
+    assert_int_equal(loop_socket_add(s->loop, s->router, &router), 0);
+    loop_socket_await_write(s->loop, s->dealer);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, ""); /* it did not give up */
+}
+
 static void stop_when_connected(void *context)
 {
     struct story *s = context;
@@ -544,6 +640,7 @@ int main(void)
         STORY(there_are_only_so_many_timers),
         STORY(a_readable_descriptor_is_served_until_it_is_empty),
         STORY(a_handler_may_remove_itself),
+        STORY(a_handler_may_remove_another_that_is_ready),
         STORY(there_are_only_so_many_descriptors),
         STORY(another_thread_wakes_the_loop),
         STORY(a_library_wakes_the_loop_by_the_descriptor),
@@ -551,9 +648,11 @@ int main(void)
         STORY(a_signal_with_a_bus_and_its_threads_ends_the_run_too),
         STORY(another_signal_does_not_end_the_run),
         STORY(messages_come_in_batches),
+        STORY(what_is_left_of_a_batch_is_not_slept_over),
         STORY(a_paused_socket_is_not_read),
         STORY(a_handler_may_close_its_socket),
         STORY(a_handler_may_keep_a_message),
+        STORY(no_wakeup_is_lost),
         STORY(the_loop_tends_its_sockets),
         STORY(the_clocks_agree_with_themselves),
     };
