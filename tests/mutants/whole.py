@@ -5,7 +5,7 @@ from mutant import mutant
 PERSIST, INTAKE, ANNOUNCE = "services/persistd/persist.c", "services/ingestd/intake.c", "services/ingestd/announce.c"
 CONSENSUSD, HANDOVER, POOL = ("services/consensusd/consensusd.c", "services/consensusd/handover.c",
                               "services/consensusd/pool_client.c")
-EXECUTORD, EXECUTOR, PACEMAKER = ("services/executord/executord.c", "services/executord/executor.c",
+SERVE_EXECUTION, EXECUTOR, PACEMAKER = ("services/executord/serve_execution.c", "services/executord/executor.c",
                                   "services/consensusd/pacemaker.c")
 WHOLE = "whole validators, the fixed slice"
 
@@ -27,7 +27,7 @@ MUTANTS = [
     mutant("whole-handover-skips", "a restarted executord is told every block above its own height", WHOLE,
            (HANDOVER, "    self->resume_sent = height;\n", "    self->resume_sent = height + 1;\n")),
     mutant("whole-commit-not-stored", "executord goes on from a block only when it is on disk", WHOLE,
-           (EXECUTORD, """    int rc = executord_store_append(self->store, version, request->proof);
+           (SERVE_EXECUTION, """    int rc = executord_store_append(self->store, version, request->proof);
     if (rc < 0)
         return rc;
 """, "    (void)!executord_store_append(self->store, version, request->proof);\n")),
