@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -599,6 +600,61 @@ static void no_wakeup_is_lost(void **state)
     assert_string_equal(s->told, ""); /* it did not give up */
 }
 
+/* Send until nothing more goes into any queue on the way. */
+static void fill_the_queue(struct story *s)
+{
+    for (int refused = 0; refused < 5;) {
+        if (bus_send(s->dealer, NULL, "m", 1) == 0) {
+            refused = 0;
+        } else {
+            refused++;
+            poll(NULL, 0, 20);
+        }
+    }
+}
+
+static void ask_for_one_and_wait(void *context)
+{
+    struct story *s = context;
+    struct bus_message message;
+    if (s->count++ > 0) { /* the second time */
+        stop(s);
+        return;
+    }
+    fill_the_queue(s);
+    assert_int_equal(bus_receive(s->router, &message), 0);
+    assert_int_equal(bus_send(s->router, &message.route, "m", 1), 0);
+    bus_message_deinit(&message);
+    fill_the_queue(s);
+    loop_socket_await_write(s->loop, s->dealer);
+}
+
+/* Make room, and come back when libzmq has told so. */
+static void empty_the_queue(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    (void)message;
+    tell(s, "m");
+    struct pollfd told = {.fd = bus_socket_fd(s->dealer), .events = POLLIN};
+    do {
+        struct bus_message read;
+        while (bus_receive(s->router, &read) == 0)
+            bus_message_deinit(&read);
+    } while (poll(&told, 1, 20) == 0);
+    poll(NULL, 0, 100); /* and has nothing more to tell */
+}
+
+static void a_socket_becomes_writable_while_it_is_read(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, 3);
+    struct loop_socket_handlers dealer = {.message = empty_the_queue, .writable = ask_for_one_and_wait, .context = s};
+    assert_int_equal(loop_socket_add(s->loop, s->dealer, &dealer), 0);
+    loop_socket_await_write(s->loop, s->dealer);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, "m stop ");
+}
+
 static void stop_when_connected(void *context)
 {
     struct story *s = context;
@@ -653,6 +709,7 @@ int main(void)
         STORY(a_handler_may_close_its_socket),
         STORY(a_handler_may_keep_a_message),
         STORY(no_wakeup_is_lost),
+        STORY(a_socket_becomes_writable_while_it_is_read),
         STORY(the_loop_tends_its_sockets),
         STORY(the_clocks_agree_with_themselves),
     };
