@@ -97,10 +97,10 @@ static struct bus_options tcp_bind_options(struct story *s)
                                 .queue_count_max = 100};
 }
 
-static struct bus_options tcp_connect_options(struct story *s, const struct bus_socket *to)
+static struct bus_options tcp_connect_options(struct story *s, const char *endpoint)
 {
     return (struct bus_options){.name = "stage_client",
-                                .endpoint = bus_socket_endpoint(to),
+                                .endpoint = endpoint,
                                 .curve_secret = s->client.secret,
                                 .server_public = s->server.public,
                                 .frame_bytes_max = FRAME_MAX,
@@ -119,7 +119,7 @@ static void pair_over_tcp(struct story *s)
     struct bus_options options = tcp_bind_options(s);
     assert_int_equal(bus_allow(s->bus, "stage", s->client.public, "ingestd"), 0);
     assert_int_equal(bus_router_bind(&s->router, s->bus, &options), 0);
-    options = tcp_connect_options(s, s->router);
+    options = tcp_connect_options(s, bus_socket_endpoint(s->router));
     assert_int_equal(bus_dealer_connect(&s->dealer, s->bus, &options), 0);
 }
 
@@ -235,7 +235,7 @@ static void a_subscriber_over_tcp_needs_an_allowed_key(void **state)
     struct story *s = *state;
     struct bus_options options = tcp_bind_options(s);
     assert_int_equal(bus_pub_bind(&s->router, s->bus, &options), 0);
-    options = tcp_connect_options(s, s->router);
+    options = tcp_connect_options(s, bus_socket_endpoint(s->router));
     assert_int_equal(bus_sub_connect(&s->dealer, s->bus, &options), 0);
     assert_int_equal(bus_subscribe(s->dealer, ""), 0);
 
@@ -410,7 +410,7 @@ static void an_unlisted_key_gets_nothing(void **state)
     pair_over_tcp(s);
     expect_conversation(s, "ingestd");
     s->client = keys_new();
-    struct bus_options options = tcp_connect_options(s, s->router);
+    struct bus_options options = tcp_connect_options(s, bus_socket_endpoint(s->router));
     struct bus_socket *stranger = NULL;
     assert_int_equal(bus_dealer_connect(&stranger, s->bus, &options), 0);
     for (int i = 0; i < 10; i++) {
@@ -430,7 +430,7 @@ static void a_key_of_another_socket_gets_nothing(void **state)
     struct bus_options options = tcp_bind_options(s);
     assert_int_equal(bus_allow(s->bus, "gossip", s->client.public, "v2"), 0);
     assert_int_equal(bus_router_bind(&s->router, s->bus, &options), 0);
-    options = tcp_connect_options(s, s->router);
+    options = tcp_connect_options(s, bus_socket_endpoint(s->router));
     assert_int_equal(bus_dealer_connect(&s->dealer, s->bus, &options), 0);
     assert_int_equal(wait_event(s->dealer, BUS_WRITABLE, SILENCE_MS), 0);
     expect_silence(s->router);
@@ -444,7 +444,7 @@ static void a_forbidden_key_is_refused_from_then_on(void **state)
     bus_socket_close(&s->dealer);
     bus_forbid(s->bus, "stage", s->client.public);
     bus_forbid(s->bus, "unknown", s->client.public);
-    struct bus_options options = tcp_connect_options(s, s->router);
+    struct bus_options options = tcp_connect_options(s, bus_socket_endpoint(s->router));
     assert_int_equal(bus_dealer_connect(&s->dealer, s->bus, &options), 0);
     assert_int_equal(wait_event(s->dealer, BUS_WRITABLE, SILENCE_MS), 0);
 }
@@ -455,7 +455,7 @@ static void a_server_with_another_key_gets_nothing_from_us(void **state)
     struct bus_options options = tcp_bind_options(s);
     assert_int_equal(bus_allow(s->bus, "stage", s->client.public, "ingestd"), 0);
     assert_int_equal(bus_router_bind(&s->router, s->bus, &options), 0);
-    options = tcp_connect_options(s, s->router);
+    options = tcp_connect_options(s, bus_socket_endpoint(s->router));
     struct keys other = keys_new();
     options.server_public = other.public;
     assert_int_equal(bus_dealer_connect(&s->dealer, s->bus, &options), 0);
@@ -948,16 +948,18 @@ static void a_public_key_is_the_one_libzmq_makes(void **state)
     assert_memory_equal(got, public, sizeof public);
 }
 
-/* Nobody listens: the tries become rarer, and never rarer than every 2 s and the jitter of 100 ms. */
+/* Nobody listens: the tries become rarer, and never rarer than every 2 s and the jitter of 100 ms. The port is bound,
+ * so that nobody else gets it. */
 static void a_dead_peer_is_tried_less_and_less_often(void **state)
 {
     struct story *s = *state;
-    struct bus_options options = tcp_bind_options(s);
-    assert_int_equal(bus_router_bind(&s->router, s->bus, &options), 0);
-    snprintf(s->endpoint, sizeof s->endpoint, "%s", bus_socket_endpoint(s->router));
-    options = tcp_connect_options(s, s->router);
-    options.endpoint = s->endpoint;
-    bus_socket_close(&s->router);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    snprintf(s->endpoint, sizeof s->endpoint, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    struct bus_options options = tcp_connect_options(s, s->endpoint);
     assert_int_equal(bus_dealer_connect(&s->dealer, s->bus, &options), 0);
     /* Some tries may go unseen where this process waits for a processor; the time that they took may not. */
     const uint64_t start_ms = loop_now_ms();
@@ -971,6 +973,7 @@ static void a_dead_peer_is_tried_less_and_less_often(void **state)
     }
     assert_in_range(last_ms, 2000, 2100);
     assert_true(loop_now_ms() - start_ms >= 100 + 200 + 400 + 800 + 1600);
+    close(fd);
     assert_false(bus_socket_is_connected(s->dealer));
 }
 
