@@ -157,8 +157,8 @@ static bool source_is_still(const struct source *source, uint32_t generation)
 }
 
 /* Hand out at most messages_max messages; the handler may pause, remove or close the socket, or stop the loop. Returns
- * how many there were. */
-static uint32_t socket_drain(struct source *source)
+ * 1 when there were any, or may be more (bus_receive() gives up in a flood of bad ones), 0 when not, or -errno. */
+static int socket_drain(struct source *source)
 {
     const struct loop_socket_handlers handlers = source->handlers;
     const uint32_t generation = source->generation;
@@ -169,12 +169,10 @@ static uint32_t socket_drain(struct source *source)
         int rc = bus_receive(source->socket, &message);
         if (rc == -EINTR)
             continue;
-        if (rc < 0) {
-            if (rc != -EAGAIN)
-                log_error("loop.receive_failed", "socket=%s error=\"%s\"", bus_socket_name(source->socket),
-                          err_text(rc));
+        if (rc == -EAGAIN)
             break;
-        }
+        if (rc < 0)
+            return rc;
         count++;
         if (handlers.message)
             handlers.message(handlers.context, &message);
@@ -183,9 +181,10 @@ static uint32_t socket_drain(struct source *source)
     }
     if (count > 0 && here && handlers.drained)
         handlers.drained(handlers.context);
-    if (source_is_still(source, generation))
-        source->to_ask |= source->awaits_write; /* receiving may have taken the signal that it is writable */
-    return count;
+    if (!source_is_still(source, generation))
+        return 1;
+    source->to_ask |= source->awaits_write; /* receiving may have taken the signal that it is writable */
+    return count > 0 || bus_socket_is_used(source->socket);
 }
 
 /* What is to be done with the socket: BUS_READABLE, BUS_WRITABLE, both, 0 or -errno. One that is only read is not
@@ -200,26 +199,26 @@ static int socket_events(struct source *source)
     return events < 0 ? events : events & wanted;
 }
 
-/* Returns 1 when a handler was called, 0 when there was nothing to do, or -errno. */
+/* Returns 1 when a handler may have been called, 0 when there was nothing to do, or -errno. */
 static int socket_serve(struct source *source)
 {
     const uint32_t generation = source->generation;
     int events = socket_events(source);
     if (events < 0)
         return events;
-    int served = 0;
     if (events & BUS_WRITABLE) {
         source->awaits_write = false;
-        served = 1;
         if (source->handlers.writable)
             source->handlers.writable(source->handlers.context);
     }
-    if (events & BUS_READABLE && source_is_still(source, generation) && socket_drain(source) > 0)
-        served = 1;
-    return served;
+    if (!(events & BUS_READABLE) || !source_is_still(source, generation))
+        return events != 0;
+    int drained = socket_drain(source);
+    return drained == 0 && events & BUS_WRITABLE ? 1 : drained;
 }
 
-/* Serve each socket that may be ready, once. Returns 1 when a handler was called, 0 when none was, or -errno. */
+/* Serve each socket that may be ready, once. Returns 1 when a handler may have been called, 0 when none was, or -errno.
+ */
 static int sockets_serve(struct loop *self)
 {
     int any = 0;

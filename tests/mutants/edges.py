@@ -92,6 +92,8 @@ MUTANTS = [
            (LOOP, " || bus_socket_is_used(source->socket))", ")")),
     mutant("writable-signal-taken", "who waits to write is asked again after a receive, which may have taken its signal", "edge_loop",
            (LOOP, "source->to_ask |= source->awaits_write;", "(void)generation;")),
+    mutant("flood-slept-over", "a socket with more bad messages than one call looks at is asked again at once", "edge_loop",
+           (LOOP, "return count > 0 || bus_socket_is_used(source->socket);", "return count > 0;")),
     mutant("sleep-after-serving", "the loop sleeps only after a round in which no socket was ready", "edge_loop",
            (LOOP, "served ? 0 : timers_wait_ms(self)", "timers_wait_ms(self)")),
     mutant("removed-source-served", "a descriptor that a handler removed is not served", "edge_loop",

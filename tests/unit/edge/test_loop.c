@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include "common/base/err.h"
 #include "common/edge/log.h"
@@ -655,6 +656,38 @@ static void a_socket_becomes_writable_while_it_is_read(void **state)
     assert_string_equal(s->told, "m stop ");
 }
 
+enum { FLOOD_COUNT = 60000 };
+
+static void stop_at_message(void *context, struct bus_message *message)
+{
+    (void)message;
+    stop(context);
+}
+
+/* bus_receive() looks at a thousand in one call: a loop that slept after each thousand would give up. */
+static void a_flood_of_bad_messages_is_not_slept_over(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, BUS_QUEUE_COUNT_MAX);
+    void *stranger_context = zmq_ctx_new();
+    void *stranger = zmq_socket(stranger_context, ZMQ_DEALER);
+    const int no_limit = 0;
+    assert_int_equal(zmq_setsockopt(stranger, ZMQ_SNDHWM, &no_limit, sizeof no_limit), 0);
+    assert_int_equal(zmq_connect(stranger, s->endpoint), 0);
+    for (int i = 0; i < FLOOD_COUNT; i++) {
+        assert_int_equal(zmq_send(stranger, "two", 3, ZMQ_SNDMORE), 3);
+        assert_int_equal(zmq_send(stranger, "frames", 6, 0), 6);
+    }
+    assert_int_equal(zmq_send(stranger, "good", 4, 0), 4);
+    poll(NULL, 0, 300); /* most of them arrive */
+    struct loop_socket_handlers receiver = {.message = stop_at_message, .context = s};
+    assert_int_equal(loop_socket_add(s->loop, s->router, &receiver), 0);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, "stop ");
+    zmq_close(stranger);
+    zmq_ctx_term(stranger_context);
+}
+
 static void stop_when_connected(void *context)
 {
     struct story *s = context;
@@ -710,6 +743,7 @@ int main(void)
         STORY(a_handler_may_keep_a_message),
         STORY(no_wakeup_is_lost),
         STORY(a_socket_becomes_writable_while_it_is_read),
+        STORY(a_flood_of_bad_messages_is_not_slept_over),
         STORY(the_loop_tends_its_sockets),
         STORY(the_clocks_agree_with_themselves),
     };
