@@ -241,3 +241,24 @@ void ctl_cluster_destroy(struct ctl_cluster **self)
     free(*self);
     *self = NULL;
 }
+
+int ctl_report_cluster(int argc, char *argv[], ctl_report_fn *report)
+{
+    bool json = false;
+    const char *path = "run/cluster.json";
+    for (int i = 1; i < argc; i += 2) {
+        int rc = CTL_OK;
+        if (i + 1 < argc && strcmp(argv[i], "--cluster") == 0)
+            path = argv[i + 1];
+        else if (i + 1 < argc && strcmp(argv[i], "-o") == 0)
+            rc = ctl_output(&json, argv[i + 1]);
+        else
+            rc = ctl_fail(CTL_USAGE, "%s: '%s' is not understood; see cybermeshctl %s --help", argv[0], argv[i],
+                          argv[0]);
+        if (rc != CTL_OK)
+            return rc;
+    }
+    CLEANUP(ctl_cluster_destroy) struct ctl_cluster *cluster = NULL;
+    int rc = ctl_cluster_load(&cluster, path, /* keys= */ false);
+    return rc == CTL_OK ? report(cluster, json) : rc;
+}

@@ -72,6 +72,10 @@ struct ctl_cluster {
 MUST_USE int ctl_cluster_load(struct ctl_cluster **out, const char *path, bool keys);
 void ctl_cluster_destroy(struct ctl_cluster **self);
 
+/* A verb with the options [--cluster FILE] [-o json]: load the cluster without keys and report on it. */
+typedef int ctl_report_fn(const struct ctl_cluster *cluster, bool json);
+int ctl_report_cluster(int argc, char *argv[], ctl_report_fn *report);
+
 /* GET a JSON document of at most 16 MiB, any status. Returns CTL_OK, or CTL_ERROR with the reason in why. */
 MUST_USE int ctl_get(json_t **out, long *status, const char *url, char *why, size_t why_size);
 

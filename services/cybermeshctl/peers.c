@@ -124,22 +124,7 @@ static int report(const struct ctl_cluster *cluster, bool json)
 
 static int run(int argc, char *argv[])
 {
-    bool json = false;
-    const char *path = "run/cluster.json";
-    for (int i = 1; i < argc; i += 2) {
-        int rc = CTL_OK;
-        if (i + 1 < argc && strcmp(argv[i], "--cluster") == 0)
-            path = argv[i + 1];
-        else if (i + 1 < argc && strcmp(argv[i], "-o") == 0)
-            rc = ctl_output(&json, argv[i + 1]);
-        else
-            rc = ctl_fail(CTL_USAGE, "peers: '%s' is not understood; see cybermeshctl peers --help", argv[i]);
-        if (rc != CTL_OK)
-            return rc;
-    }
-    CLEANUP(ctl_cluster_destroy) struct ctl_cluster *cluster = NULL;
-    int rc = ctl_cluster_load(&cluster, path, /* keys= */ false);
-    return rc == CTL_OK ? report(cluster, json) : rc;
+    return ctl_report_cluster(argc, argv, report);
 }
 
 const struct ctl_verb ctl_peers = {
