@@ -6,7 +6,7 @@ OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intak
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
 PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
 PEER_METER = "services/consensusd/peer_meter.c"
-LOOP = "common/edge/loop.c"
+LOOP, LINKS = "common/edge/loop.c", "services/mempoold/links.c"
 
 MUTANTS = [
     mutant("offset-moves-before-final", "an offset moves only past records that are final",
@@ -88,6 +88,12 @@ MUTANTS = [
         return PEER_RECORD_BAD_ENDPOINT;""", "    (void)endpoints_are_good;")),
     mutant("peer-flood-not-limited", "who sends more than its share is not read", "consensusd_peer_meter",
            (PEER_METER, "return passes;", "return true;")),
+    mutant("address-told-first-wins", "an address that is told first replaces none that is configured", "mempoold links",
+           (LINKS, """    if (first && address->configured)
+        return false;
+""", "    (void)first;\n")),
+    mutant("address-not-changed", "of two addresses the other is tried when nobody answers", "mempoold links",
+           (LINKS, "        now_ms < address->tried_ms + LINKS_PATIENCE_MS)", "        now_ms >= address->tried_ms)")),
     mutant("used-socket-not-asked", "a socket is asked after every call on it, before the loop sleeps", "edge_loop",
            (LOOP, " || bus_socket_is_used(source->socket))", ")")),
     mutant("writable-signal-taken", "who waits to write is asked again after a receive, which may have taken its signal", "edge_loop",
