@@ -57,4 +57,7 @@ MUTANTS = [
     mutant("evidence-late-vote-unverified", "a late vote is proof only with a good signature", "consensusd_evidence",
            ("services/consensusd/certificate.c", "(void)take_vote(self, validator, vote, /* verified= */ false);",
             "(void)take_vote(self, validator, vote, /* verified= */ true);")),
+    mutant("fetched-proof-not-judged", "a proof that another validator's pool sends is judged before it waits", "mempoold verify",
+           ("services/mempoold/verify.c", "return equivocation_check(&proof, body, genesis);",
+            "return equivocation_decode(&proof, body);")),
 ]
