@@ -144,6 +144,41 @@ static void however_many_are_lost_at_once_each_is_forgotten(void **state)
     assert_int_equal(rig_status(&rig).blocks_held, 2);
 }
 
+/* Views were skipped between all blocks: nothing is final before two follow each other, then all are. */
+static void a_long_chain_is_handed_out_in_order(void **state)
+{
+    (void)state;
+    enum { CHAIN = CONSENSUS_COMMITS_PER_STEP + 6 };
+    struct rig_block block = rig.root;
+    struct qc justify = rig_genesis_qc(&rig);
+    uint64_t view = 1;
+    for (size_t i = 0; i < CHAIN; i++) {
+        view += 2;
+        while (rig_leader(&rig, view) == rig.self || rig_leader(&rig, view + 1) == rig.self)
+            view++;
+        struct tc tc = rig_tc(&rig, view - 1, rig_others(&rig), &justify);
+        struct rig_block child = rig_block(&rig, &block, &justify, view, 1);
+        rig_accept(&rig, &child, &justify, &tc);
+        assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
+        block = child;
+        justify = rig_qc(&rig, &block, rig_others(&rig));
+    }
+    struct rig_block last = rig_block(&rig, &block, &justify, view + 1, 0);
+    struct qc last_qc = rig_qc(&rig, &last, rig_others(&rig));
+    rig_accept(&rig, &last, &justify, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, view + 1), &last_qc, NULL);
+    uint64_t height = 0;
+    while (height < CHAIN) {
+        size_t count = rig_count(&rig, CONSENSUS_COMMIT);
+        assert_in_range(count, 1, CHAIN - height);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(rig_effect(&rig, CONSENSUS_COMMIT, i)->u.commit.header.height, ++height);
+        assert_int_equal(rig_status(&rig).committed_height, height);
+        rig_tick(&rig, 1);
+    }
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -154,6 +189,7 @@ int main(void)
         STORY(a_final_block_waits_until_it_was_executed),
         STORY(the_lost_branch_is_forgotten),
         STORY(however_many_are_lost_at_once_each_is_forgotten),
+        STORY(a_long_chain_is_handed_out_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
