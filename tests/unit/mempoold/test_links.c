@@ -28,6 +28,7 @@ struct story {
     struct genesis genesis;
     struct links links;
     uint8_t peer_secret[KEYFILE_KEY_BYTES];
+    char endpoint[64];
 };
 
 static int story_setup(void **state)
@@ -123,7 +124,8 @@ static void an_address_where_the_validator_answers_stays(void **state)
                                         .frame_bytes_max = 1000,
                                         .queue_count_max = 10};
     assert_int_equal(bus_router_bind(&s->links.gossip, s->links.bus, &options), 0);
-    given_configured(s, bus_socket_endpoint(s->links.gossip));
+    snprintf(s->endpoint, sizeof s->endpoint, "%s", bus_socket_endpoint(s->links.gossip));
+    given_configured(s, s->endpoint);
     assert_false(links_told(&s->links, PEER, nobody, START_MS));
     uint64_t end_ms = loop_now_ms() + WAIT_MS;
     while (!bus_socket_is_connected(s->links.peers[PEER]) && loop_now_ms() < end_ms) {
