@@ -107,7 +107,10 @@ class Guest:
         body = wire.put_int(1, 1) + wire.put_bytes(3, record)
         self.socket.send(wire.put_int(1, 1) + wire.put_bytes(PEERS_REQUEST, body))
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_failure):
         self.socket.close()
         self.context.term()
 
@@ -162,17 +165,16 @@ def test_a_forged_or_an_old_record_moves_nobody(new_cluster):
     wait_all_connected(cluster)
     _, told = peers(cluster)
     version = told["v1"]["v2"]["version"]
-    guest = Guest(cluster, "v5", "v1")
-    lies = {"bad_signature": guest.record("v2", version + 1),
-            "older": guest.record("v2", version - 1, seed=read_seed(cluster.directory("v2") / "keys/sign.key")),
-            "endpoint": guest.record("v5", version + 10**6, pub="tcp://*:9"),
-            "malformed": guest.record("v5", version + 10**6)[:-1]}
-    before = {result: records(cluster, "v1", result) for result in lies}
-    for record in lies.values():
-        guest.show(record)
-    for result, count in before.items():
-        wait_for(lambda: records(cluster, "v1", result) > count, f"the {result} record is counted")  # noqa: B023
-    guest.close()
+    with Guest(cluster, "v5", "v1") as guest:
+        lies = {"bad_signature": guest.record("v2", version + 1),
+                "older": guest.record("v2", version - 1, seed=read_seed(cluster.directory("v2") / "keys/sign.key")),
+                "endpoint": guest.record("v5", version + 10**6, pub="tcp://*:9"),
+                "malformed": guest.record("v5", version + 10**6)[:-1]}
+        before = {result: records(cluster, "v1", result) for result in lies}
+        for record in lies.values():
+            guest.show(record)
+        for result, count in before.items():
+            wait_for(lambda: records(cluster, "v1", result) > count, f"the {result} record is counted")  # noqa: B023
     code, after = peers(cluster)
     assert code == 0
     assert after["v1"]["v2"]["pub"] == told["v1"]["v2"]["pub"]
@@ -185,16 +187,15 @@ def test_a_flood_from_one_validator_stops_no_commits_and_is_counted(new_cluster)
     ended = threading.Event()
 
     def flood():
-        guest = Guest(cluster, "v5", "v2")
-        frames = [wire.put_int(1, 1) + wire.put_bytes(2, wire.put_int(1, 1) + wire.put_int(2, 1) + wire.put_int(3, 128)),
-                  guest.record("v3", int(time.time() * 1000) + 10**9), b"\xff" * 4000]
-        while not ended.is_set():
-            for frame in frames:
-                with contextlib.suppress(zmq.Again):
-                    guest.socket.send(frame, zmq.NOBLOCK)
-            while guest.socket.poll(0):
-                guest.socket.recv()
-        guest.close()
+        with Guest(cluster, "v5", "v2") as guest:
+            frames = [wire.put_int(1, 1) + wire.put_bytes(2, wire.put_int(1, 1) + wire.put_int(2, 1) + wire.put_int(3, 128)),
+                      guest.record("v3", int(time.time() * 1000) + 10**9), b"\xff" * 4000]
+            while not ended.is_set():
+                for frame in frames:
+                    with contextlib.suppress(zmq.Again):
+                        guest.socket.send(frame, zmq.NOBLOCK)
+                while guest.socket.poll(0):
+                    guest.socket.recv()
 
     thread = threading.Thread(target=flood, daemon=True)
     thread.start()
@@ -225,9 +226,8 @@ def test_strangers_on_a_lan_find_each_other_by_beacon(new_cluster):
     assert "beacon" in {each["source"] for name in told for each in told[name].values()}, told
     # What is called out by somebody else is not believed.
     before = records(cluster, "v2", "bad_signature"), records(cluster, "v2", "malformed")
-    guest = Guest(cluster, "v4", "v1")
-    forged = guest.record("v3", int(time.time() * 1000) + 10**9)
-    guest.close()
+    with Guest(cluster, "v4", "v1") as guest:
+        forged = guest.record("v3", int(time.time() * 1000) + 10**9)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for datagram in (forged, forged[:-1], b"\0" * 9000):
