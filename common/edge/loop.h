@@ -37,7 +37,8 @@ MUST_USE int loop_new(struct loop **out);
 /* Accepts NULL and pointer to NULL; leaves *self NULL. Wake-ups of this loop must have been destroyed. */
 void loop_destroy(struct loop **self);
 
-/* Run until SIGTERM, SIGINT or loop_stop(). May be called again afterwards. Returns 0 or -errno (polling failed). */
+/* Run until SIGTERM, SIGINT or loop_stop(). May be called again afterwards. Returns 0 or -errno (waiting, or a
+ * socket, failed). */
 MUST_USE int loop_run(struct loop *self);
 
 /* End loop_run() after the running handler. From handlers only; other threads use a wake-up. */

@@ -91,7 +91,7 @@ void commit_deliver(struct consensus *self)
         return;
     size_t count = list_path(self);
     size_t delivered = 0;
-    while (delivered + 1 < count && delivered < CONSENSUS_COMMITS_PER_STEP) {
+    while (delivered + 1 < count && delivered < CONSENSUS_COMMITS_AT_ONCE) {
         struct block *block = self->path[delivered];
         if (block->state != BLOCK_VALID || !emit(self, delivered, count))
             break;

@@ -29,7 +29,7 @@ enum {
     CONSENSUS_VIEWS_AHEAD_MAX = 100, /* messages for views further ahead are dropped */
     CONSENSUS_BLOCKS_MAX = 512,      /* uncommitted blocks held */
     CONSENSUS_SYNCED_MAX = 256,      /* blocks taken of one SYNCED; what is behind them is asked for again */
-    CONSENSUS_COMMITS_PER_STEP = 64, /* or twice as many: once for the certificate, once at the end */
+    CONSENSUS_COMMITS_AT_ONCE = 64,  /* a step may do so twice: for a certificate, and at its end */
     CONSENSUS_HEARTBEAT_MS = 500,
     CONSENSUS_SYNC_RETRY_MS = 200, /* doubles with each fruitless request */
 };

@@ -422,14 +422,14 @@ static void send_hundred(void *context)
         assert_int_equal(bus_send(s->dealer, NULL, "m", 1), 0);
 }
 
-static void messages_come_in_batches(void **state)
+/* A hundred messages, so many in each round. */
+static void run_in_rounds_of(struct story *s, uint32_t messages_max)
 {
-    struct story *s = *state;
     given_sockets(s, 1000);
     s->count_max = 100;
     struct loop_socket_handlers sender = {.writable = send_hundred, .context = s};
     struct loop_socket_handlers receiver = {
-        .message = count_message, .drained = count_batch, .context = s, .messages_max = 10};
+        .message = count_message, .drained = count_batch, .context = s, .messages_max = messages_max};
     assert_int_equal(loop_socket_add(s->loop, s->dealer, &sender), 0);
     assert_int_equal(loop_socket_add(s->loop, s->dealer, &sender), -EEXIST);
     assert_int_equal(loop_socket_add(s->loop, s->router, &receiver), 0);
@@ -437,6 +437,12 @@ static void messages_come_in_batches(void **state)
     assert_int_equal(loop_run(s->loop), 0);
     assert_string_equal(s->told, "writable "); /* once */
     assert_int_equal(s->count, 100);
+}
+
+static void messages_come_in_batches(void **state)
+{
+    struct story *s = *state;
+    run_in_rounds_of(s, 10);
     assert_true(s->batches >= 10 && s->batches <= 100);
 }
 
@@ -444,16 +450,7 @@ static void messages_come_in_batches(void **state)
 static void what_is_left_of_a_batch_is_not_slept_over(void **state)
 {
     struct story *s = *state;
-    given_sockets(s, 1000);
-    s->count_max = 100;
-    struct loop_socket_handlers sender = {.writable = send_hundred, .context = s};
-    struct loop_socket_handlers receiver = {
-        .message = count_message, .drained = count_batch, .context = s, .messages_max = 1};
-    assert_int_equal(loop_socket_add(s->loop, s->dealer, &sender), 0);
-    assert_int_equal(loop_socket_add(s->loop, s->router, &receiver), 0);
-    loop_socket_await_write(s->loop, s->dealer);
-    assert_int_equal(loop_run(s->loop), 0);
-    assert_string_equal(s->told, "writable ");
+    run_in_rounds_of(s, 1);
     assert_int_equal(s->batches, 100);
 }
 
