@@ -12,7 +12,7 @@ from process import Process
 
 JAVA = "/usr/bin/java"
 HEAP = "512m"
-READY_WITHIN_S = 60
+READY_WITHIN_S = 180
 RECORD_BYTES_MAX = 4 << 20  # twice the largest dead letter: a record over the limit of 1 MiB and its headers
 
 # Input topics carry the broker's own time, which is what admission compares an event's time with.

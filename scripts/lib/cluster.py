@@ -23,7 +23,7 @@ STAGES = ("ingestd", "mempoold", "consensusd", "executord", "persistd", "apid")
 
 DAEMON_GRACE_S = 10
 SERVER_GRACE_S = 30
-READY_WITHIN_S = 90
+READY_WITHIN_S = 180
 PASSED_ON = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
 
@@ -40,7 +40,7 @@ def read_env_file(path):
     return pairs
 
 
-def http_get(url, timeout_s=2.0):
+def http_get(url, timeout_s=10.0):
     """(status, body) of a GET; status 0 when nobody answers."""
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as answer:

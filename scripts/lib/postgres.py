@@ -15,7 +15,7 @@ from console import Failure
 from process import Process
 
 SERVER_USER = "postgres"
-READY_WITHIN_S = 60
+READY_WITHIN_S = 180
 
 # Durable (fsync stays on), sized for a laptop.
 SETTINGS = {
@@ -64,7 +64,7 @@ class Server:
 def psql(dsn, script, password="", timeout_s=60):
     """Run a psql script; a Failure with the server's words when it fails."""
     environment = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    environment["PGCONNECT_TIMEOUT"] = "10"
+    environment["PGCONNECT_TIMEOUT"] = str(timeout_s)
     if password:
         environment["PGPASSWORD"] = password
     try:

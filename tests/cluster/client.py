@@ -20,7 +20,7 @@ from cybermesh_ref.genesis import Genesis  # noqa: E402
 from cybermesh_ref.hashing import sha256  # noqa: E402
 
 TOPICS = {events.ANOMALY: "ai.anomalies.v1", events.EVIDENCE: "ai.evidence.v1", events.POLICY: "ai.policy.v1"}
-WITHIN_S = 90
+WITHIN_S = 180  # for what comes by itself: a host can stand still for many seconds, and a test never judges how fast
 
 
 def wait_for(condition, what, within_s=WITHIN_S):
@@ -31,7 +31,7 @@ def wait_for(condition, what, within_s=WITHIN_S):
         if result:
             return result
         assert time.monotonic() < end, f"not within {within_s} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 class Client:
@@ -75,7 +75,7 @@ class Client:
         """Publish events and wait for the broker."""
         for event in batch:
             self.send_bytes(event.KIND, event.encode())
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(WITHIN_S) == 0
 
     def send_bytes(self, kind, record):
         while True:
@@ -89,7 +89,7 @@ class Client:
 
     def query(self, validator, sql, *parameters):
         """Rows from a validator's database."""
-        with psycopg.connect(validator["db"], connect_timeout=5) as connection:
+        with psycopg.connect(validator["db"], connect_timeout=WITHIN_S) as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def missing(self, validator, ids):
@@ -119,7 +119,7 @@ class Client:
         """(status, JSON) of an answer of an apid."""
         request = urllib.request.Request(self.validators[validator]["api"] + path, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             assert error.headers["Content-Type"] == "application/problem+json"
@@ -131,12 +131,12 @@ class Client:
         """All records of a topic, as confluent messages."""
         consumer = Consumer({"bootstrap.servers": self.description["kafka"], "group.id": f"test-{uuid.uuid4()}",
                              "enable.auto.commit": False, "auto.offset.reset": "earliest"})
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in partitions}
+        partitions = consumer.list_topics(topic, WITHIN_S).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), WITHIN_S)[1] for p in partitions}
         consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
         messages = []
         while any(end > 0 for end in ends.values()):
-            message = consumer.poll(10)
+            message = consumer.poll(WITHIN_S)
             assert message is not None, f"{topic} ended early"
             if message.error() is None:
                 messages.append(message)
@@ -151,9 +151,9 @@ class Client:
         consumer = Consumer({"bootstrap.servers": self.description["kafka"], "group.id": group, "enable.auto.commit": False})
         lag = 0
         for topic in TOPICS.values():
-            partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, 10).topics[topic].partitions]
-            for place in consumer.committed(partitions, 10):
-                first, end = consumer.get_watermark_offsets(place, 10)
+            partitions = [TopicPartition(topic, p) for p in consumer.list_topics(topic, WITHIN_S).topics[topic].partitions]
+            for place in consumer.committed(partitions, WITHIN_S):
+                first, end = consumer.get_watermark_offsets(place, WITHIN_S)
                 lag += end - max(place.offset, first)
         consumer.close()
         return lag

@@ -26,7 +26,7 @@ def _index(client, name):
     return [validator["name"] for validator in client.validators].index(name)
 
 
-def require_punished(client, cluster, name, validators, timeout_s=90):
+def require_punished(client, cluster, name, validators):
     """Each of these validators shows the one proof against `name`, the same and in the same block, and it holds."""
     offender = next(each for each in client.genesis.validators if each.name == name)
     listed = {}
@@ -34,7 +34,7 @@ def require_punished(client, cluster, name, validators, timeout_s=90):
         def evidence():
             status, answer = client.get("/api/v1/consensus/evidence", _index(client, validator))  # noqa: B023
             return status == 200 and answer["count"] == 1 and answer["evidence"]
-        listed[validator] = wait_for(evidence, f"{validator} lists evidence", timeout_s)[0]
+        listed[validator] = wait_for(evidence, f"{validator} lists evidence")[0]
     first = listed[validators[0]]
     assert all(each == first for each in listed.values()), listed
     assert (first["offender"], first["name"]) == (offender.id.hex(), name)

@@ -5,7 +5,7 @@ import os
 import time
 
 import pytest
-from client import Client, wait_for
+from client import WITHIN_S, Client, wait_for
 from traffic import Stream, metric, require_offsets, wait_rise
 
 SHORT, LONG = 400, 10_000  # blocks
@@ -47,7 +47,7 @@ def catch_up(cluster, away_for, within_s):
     left_at = min(height(cluster, name) for name in others)
     wait_for(lambda: height(cluster, "v2") >= left_at + away_for, f"{away_for} blocks without {victim}", within_s)
     stream.finish()
-    wait_for(lambda: metric(cluster, "v1", "consensusd", "height_lowest") > left_at + RETENTION, "v1 has pruned", 60)
+    wait_for(lambda: metric(cluster, "v1", "consensusd", "height_lowest") > left_at + RETENTION, "v1 has pruned")
     stream = Stream(cluster, RATE_MEANWHILE)
     goal = height(cluster, "v2")
     cluster.start_stages(cluster.stages_of(victim))
@@ -74,7 +74,7 @@ def catch_up(cluster, away_for, within_s):
 
 
 def test_a_validator_catches_up_from_those_who_kept_the_blocks(new_cluster):
-    catch_up(new_cluster(validators=4, before_start=small_blocks), SHORT, within_s=120)
+    catch_up(new_cluster(validators=4, before_start=small_blocks), SHORT, within_s=WITHIN_S)
 
 
 @pytest.mark.skipif(not os.environ.get("CYBERMESH_LONG"), reason="takes minutes: CYBERMESH_LONG=1")

@@ -9,26 +9,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-from client import Client
+from client import WITHIN_S, Client, wait_for
 from offender import leaders, require_punished
-from traffic import Stream, metric, require_everywhere, require_offsets, wait_for
+from traffic import Stream, metric, require_everywhere, require_offsets
 
 HONEST = ["v1", "v2", "v3", "v4"]
 EPOCH, LAG = 8, 2
 
 
-def lie(cluster, until, timeout_s, what):
+def lie(cluster, until, what):
     """Let v5's key speak through a liar until that is so."""
     seed = secrets.randbelow(1 << 32)
     print(f"seed: {seed}")
     liar = subprocess.Popen([sys.executable, Path(__file__).with_name("liar.py"), cluster.run_dir, "v5", str(seed)],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
-        wait_for(until, timeout_s, what)
+        wait_for(until, what)
         assert liar.poll() is None, "the liar ended"
     finally:
         liar.send_signal(signal.SIGTERM)
-        told, _ = liar.communicate(timeout=30)
+        told, _ = liar.communicate(timeout=WITHIN_S)
     print(json.loads(told))
 
 
@@ -39,7 +39,7 @@ def have_proof(cluster):
 def require_new_leaders(cluster, client, height):
     """From the first epoch whose standings have the offender as inactive."""
     epoch = -(-height // EPOCH) * EPOCH
-    wait_for(lambda: client.get("/api/v1/blocks/latest")[1]["height"] >= epoch, 60, f"height {epoch}")
+    wait_for(lambda: client.get("/api/v1/blocks/latest")[1]["height"] >= epoch, f"height {epoch}")
     offender = [each.name for each in client.genesis.validators].index("v5")
     led = leaders(client, epoch)
     assert sorted(led) == [index for index in range(5) if index != offender], led
@@ -53,20 +53,20 @@ def test_an_equivocation_is_punished_though_all_were_killed_between(new_cluster)
     # Without a mempool no block is proposed: the proof has nowhere to go but into the stores.
     for name in HONEST:
         cluster.kill(name, "mempoold")
-    lie(cluster, lambda: have_proof(cluster), 60, "the four have the proof")
+    lie(cluster, lambda: have_proof(cluster), "the four have the proof")
     for name in HONEST:
         cluster.kill(name, "consensusd")
     assert client.get("/api/v1/consensus/evidence") == (200, {"evidence": [], "count": 0})
     for name in HONEST:
         cluster.start(name, "consensusd")
-    wait_for(lambda: have_proof(cluster), 60, "the four have the proof again")
+    wait_for(lambda: have_proof(cluster), "the four have the proof again")
     for name in HONEST:
         cluster.start(name, "mempoold")
     punished = require_punished(client, cluster, "v5", HONEST)
     for name in HONEST:
         assert metric(cluster, name, "executord", "validator_evidence_total") == 1
         assert "validator.punished validator=\"v5\"" in cluster.log(name, "executord").read_text()
-    wait_for(lambda: all(metric(cluster, name, "consensusd", "proofs_uncommitted") == 0 for name in HONEST), 30,
+    wait_for(lambda: all(metric(cluster, name, "consensusd", "proofs_uncommitted") == 0 for name in HONEST),
              "nobody holds the proof any more")
     require_new_leaders(cluster, client, punished["height"])
     # The process of that key comes back: it leads no more, and follows.

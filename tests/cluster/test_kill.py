@@ -4,7 +4,8 @@ import time
 
 import pytest
 from cluster import STAGES
-from traffic import Traffic, metric, require_everywhere, require_offsets, wait_for, wait_rise
+from client import wait_for
+from traffic import Traffic, metric, require_everywhere, require_offsets, wait_rise
 
 RATE = 200
 COUNT = 2400
@@ -48,9 +49,9 @@ def test_three_of_five_stop_safely_and_go_on_when_one_is_back(cluster):
     wait_rise(cluster, alive, "timeouts_total", 3)
     assert heights == _heights(cluster, alive), "blocks were committed without a quorum"
     cluster.start_stages(cluster.stages_of("v4"))
-    require_everywhere(traffic, validators=["v1", "v2", "v3", "v4"], timeout_s=120)
+    require_everywhere(traffic, validators=["v1", "v2", "v3", "v4"])
     cluster.start_stages(cluster.stages_of("v5"))
-    require_everywhere(traffic, timeout_s=120)
+    require_everywhere(traffic)
 
 
 def test_the_stages_of_a_validator_over_tcp(cluster_tcp):
@@ -60,7 +61,7 @@ def test_the_stages_of_a_validator_over_tcp(cluster_tcp):
     cluster_tcp.start("v3", "executord")
     traffic.finish()
     require_everywhere(traffic)
-    wait_for(lambda: all(cluster_tcp.is_ready(*pair) for pair in cluster_tcp.all_stages()), 30, "all stages are ready")
+    wait_for(lambda: all(cluster_tcp.is_ready(*pair) for pair in cluster_tcp.all_stages()), "all stages are ready")
 
 
 def _heights(cluster, validators):

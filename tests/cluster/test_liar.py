@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from client import Client
+from client import WITHIN_S, Client, wait_for
 from offender import require_punished
-from traffic import Stream, metric, require_everywhere, require_offsets, wait_for, wait_rise
+from traffic import Stream, metric, require_everywhere, require_offsets, wait_rise
 
 HONEST = ["v1", "v2", "v3", "v4"]
 RATE = 30
@@ -32,7 +32,7 @@ def leave_with_the_liar(cluster, victim):
     wait_rise(cluster, others, "commits_total", 5)
     cluster.network.heal()
     goal = max(metric(cluster, name, "consensusd", "height") for name in others)
-    wait_for(lambda: metric(cluster, victim, "consensusd", "height") >= goal, 60, f"{victim} has caught up")
+    wait_for(lambda: metric(cluster, victim, "consensusd", "height") >= goal, f"{victim} has caught up")
 
 
 def test_a_liar_stops_nobody_and_four_stay_equal(new_cluster):
@@ -46,18 +46,18 @@ def test_a_liar_stops_nobody_and_four_stay_equal(new_cluster):
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: all(value >= 50 for reason in ("bad", "ahead", "stale", "frame")
-                             for value in dropped(cluster, reason).values()), 60, "the honest drop lies of every sort")
+                             for value in dropped(cluster, reason).values()), "the honest drop lies of every sort")
         wait_rise(cluster, HONEST, "equivocations_total", 20)
-        wait_rise(cluster, HONEST, "commits_total", 60, timeout_s=120)
+        wait_rise(cluster, HONEST, "commits_total", 60)
         for victim in HONEST:
             leave_with_the_liar(cluster, victim)
         stream.finish()
         # Beside the events there is the one proof that it voted, or proposed, twice.
-        require_everywhere(stream, validators=HONEST, timeout_s=120, others=1)
+        require_everywhere(stream, validators=HONEST, others=1)
         assert liar.poll() is None, "the liar ended"
     finally:
         liar.send_signal(signal.SIGTERM)
-        told, _ = liar.communicate(timeout=30)
+        told, _ = liar.communicate(timeout=WITHIN_S)
     done = json.loads(told)
     print(done)
     assert not [lie for lie in LIES if lie not in done], done
@@ -65,7 +65,7 @@ def test_a_liar_stops_nobody_and_four_stay_equal(new_cluster):
         if pair != ("v5", "consensusd"):
             cluster.process(*pair).require_alive()
     cluster.start("v5", "consensusd")
-    require_everywhere(stream, timeout_s=120, others=1)
+    require_everywhere(stream, others=1)
     require_punished(Client(cluster), cluster, "v5", [*HONEST, "v5"])
     Client(cluster).assert_equal_ledgers()
     require_offsets(cluster)

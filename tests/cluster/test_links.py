@@ -120,7 +120,7 @@ def current_leader(cluster):
 def require_healed(cluster, stream):
     """All that was sent is everywhere, once, in one order; all hear each other; something new is committed by all."""
     stream.finish()
-    require_everywhere(stream, timeout_s=120)
+    require_everywhere(stream)
     wait_for(lambda: all(metric(cluster, name, "consensusd", "peers_connected") == 4 for name in cluster.validators),
              "everybody is connected to everybody again")
     client = Client(cluster)
@@ -141,11 +141,11 @@ def check_partition(cluster, partition, seconds):
     others = [name for name in cluster.validators if name != victim]
     end = time.monotonic() + seconds
     partition(cluster.network, victim)
-    wait_rise(cluster, others, "commits_total", 10, timeout_s=90)
+    wait_rise(cluster, others, "commits_total", 10)
     while time.monotonic() < end:  # how long it is cut off is what the test is about
         time.sleep(0.5)
         assert not [pair for pair in cluster.all_stages() if not cluster.alive(*pair)]
-    wait_rise(cluster, others, "commits_total", 5, timeout_s=90)
+    wait_rise(cluster, others, "commits_total", 5)
     cluster.network.heal()
     require_healed(cluster, stream)
 
@@ -213,5 +213,5 @@ def test_a_validator_catches_up_over_narrow_links(far_apart):
         client.wait_committed(missed, client.validators[:1])
     far_apart.network.set_all(bytes_per_s=256 << 10)
     far_apart.network.heal()
-    client.wait_committed(missed, within_s=180)
+    client.wait_committed(missed)
     client.assert_equal_ledgers()

@@ -9,7 +9,7 @@ import subprocess
 from contextlib import closing, contextmanager
 
 import zmq
-from client import Client
+from client import WITHIN_S, Client
 from cluster import STAGES
 from doors import Guest, peer_doors, stage_doors
 from nacl.public import PrivateKey
@@ -36,7 +36,7 @@ def tcp_endpoints(cluster):
 
 def talk(address, data):
     """What the other side says to these bytes until it is silent or closes."""
-    with socket.create_connection(address, timeout=5) as connection:
+    with socket.create_connection(address, timeout=WITHIN_S) as connection:
         connection.settimeout(0.3)
         heard = b""
         try:

@@ -6,7 +6,7 @@ import threading
 import time
 
 import psycopg
-from client import Client
+from client import WITHIN_S, Client, wait_for
 from cluster import http_get
 from confluent_kafka import Consumer, TopicPartition
 
@@ -16,7 +16,7 @@ INPUT_TOPICS = ("ai.anomalies.v1", "ai.evidence.v1", "ai.policy.v1")
 class Traffic:
     """`cybermeshctl produce` in the background."""
 
-    def __init__(self, cluster, count, rate, wait_s=120):
+    def __init__(self, cluster, count, rate, wait_s=WITHIN_S):
         self.cluster = cluster
         self.count = count
         self.before = {name: len(tx_ids(dsn)) for name, dsn in readers(cluster).items()}
@@ -25,9 +25,9 @@ class Traffic:
              str(count), "--rate", str(rate), "--wait", str(wait_s), "-o", "json"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
-    def finish(self, timeout_s=180):
+    def finish(self):
         """Wait for its end; every event must have been committed, or with wait_s=0 taken by the broker. Returns its report."""
-        output, _ = self.process.communicate(timeout=timeout_s)
+        output, _ = self.process.communicate(timeout=2 * WITHIN_S)
         assert self.process.returncode == 0, f"produce: exit {self.process.returncode}: {output}"
         return json.loads(output)
 
@@ -54,7 +54,7 @@ class Stream:
         """Stop sending; the broker has everything afterwards."""
         self._stop.set()
         self._thread.join()
-        assert self._client.producer.flush(60) == 0
+        assert self._client.producer.flush(WITHIN_S) == 0
 
 
 def readers(cluster):
@@ -64,7 +64,7 @@ def readers(cluster):
 
 def query(dsn, sql, *parameters):
     """All rows of a query."""
-    with psycopg.connect(dsn, connect_timeout=10) as connection:
+    with psycopg.connect(dsn, connect_timeout=WITHIN_S) as connection:
         return connection.execute(sql, parameters).fetchall()
 
 
@@ -87,7 +87,7 @@ def metric(cluster, validator, stage, name):
     return None
 
 
-def wait_rise(cluster, validators, name, by, timeout_s=60):
+def wait_rise(cluster, validators, name, by):
     """Wait until a metric of consensusd stands higher by so much on each of the validators than it does now."""
     before = {validator: metric(cluster, validator, "consensusd", name) for validator in validators}
     assert None not in before.values(), f"no {name} from {before}"
@@ -95,7 +95,7 @@ def wait_rise(cluster, validators, name, by, timeout_s=60):
     def risen():
         now = [metric(cluster, validator, "consensusd", name) for validator in validators]
         return all(value is not None and value >= old + by for value, old in zip(now, before.values()))
-    wait_for(risen, timeout_s, f"{name} rises by {by} on {', '.join(validators)}")
+    wait_for(risen, f"{name} rises by {by} on {', '.join(validators)}")
 
 
 def unread(cluster, validator):
@@ -103,35 +103,27 @@ def unread(cluster, validator):
     group = cluster.setting(validator, "ingestd", "KAFKA_CONSUMER_GROUP_ID")
     consumer = Consumer({"bootstrap.servers": cluster.description()["kafka"], "group.id": group})
     try:
-        known = consumer.list_topics(timeout=10).topics
+        known = consumer.list_topics(timeout=WITHIN_S).topics
         partitions = [TopicPartition(topic, number) for topic in INPUT_TOPICS for number in known[topic].partitions]
-        ends = {(each.topic, each.partition): consumer.get_watermark_offsets(each, timeout=10)[1] for each in partitions}
+        ends = {(each.topic, each.partition): consumer.get_watermark_offsets(each, timeout=WITHIN_S)[1] for each in partitions}
         return sum(ends[each.topic, each.partition] - max(each.offset, 0)
-                   for each in consumer.committed(partitions, timeout=10))
+                   for each in consumer.committed(partitions, timeout=WITHIN_S))
     finally:
         consumer.close()
 
 
 def require_offsets(cluster):
     """Every validator's committed offsets come to the end of every topic: no record is stuck, none was skipped."""
-    wait_for(lambda: all(unread(cluster, validator) == 0 for validator in cluster.validators), 60,
+    wait_for(lambda: all(unread(cluster, validator) == 0 for validator in cluster.validators),
              "the committed offsets are at the end of the input topics")
 
 
-def wait_for(condition, timeout_s, what):
-    """Wait until condition() is true."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, f"after {timeout_s} s still not so: {what}"
-        time.sleep(0.2)
-
-
-def require_everywhere(traffic, validators=None, timeout_s=60, others=0):
+def require_everywhere(traffic, validators=None, others=0):
     """Every event is in every database exactly once, in the same order, in the same blocks (so with equal roots).
     others: transactions that nobody sent, which are there too: proofs of equivocation."""
     databases = {name: dsn for name, dsn in readers(traffic.cluster).items() if validators is None or name in validators}
     expected = max(traffic.before[name] for name in databases) + traffic.count + others
-    wait_for(lambda: all(len(tx_ids(dsn)) >= expected for dsn in databases.values()), timeout_s,
+    wait_for(lambda: all(len(tx_ids(dsn)) >= expected for dsn in databases.values()),
              f"{expected} transactions in each of {', '.join(databases)}")
     ledgers = {name: tx_ids(dsn) for name, dsn in databases.items()}
     first = next(iter(ledgers.values()))
