@@ -18,6 +18,7 @@ struct overlay {
     size_t slot_mask;
     struct state_change *changes; /* count_max */
     uint32_t *slots;              /* slot_mask + 1: index of a change + 1, or 0 */
+    uint32_t *taken;              /* count_max: the slots in use, so that clearing costs what was used */
 };
 
 int overlay_new(struct overlay **out, struct slab *slab, size_t change_count_max, uint64_t seed)
@@ -34,7 +35,8 @@ int overlay_new(struct overlay **out, struct slab *slab, size_t change_count_max
     self->slot_mask = slot_count - 1;
     self->changes = calloc(change_count_max, sizeof self->changes[0]);
     self->slots = calloc(slot_count, sizeof self->slots[0]);
-    if (!self->changes || !self->slots)
+    self->taken = calloc(change_count_max, sizeof self->taken[0]);
+    if (!self->changes || !self->slots || !self->taken)
         return -ENOMEM;
     *out = TAKE(self);
     return 0;
@@ -48,6 +50,7 @@ void overlay_destroy(struct overlay **self)
         state_release((*self)->slab, (*self)->changes[i].leaf);
     free((*self)->changes);
     free((*self)->slots);
+    free((*self)->taken);
     free(*self);
     *self = NULL;
 }
@@ -73,10 +76,10 @@ static size_t slot_of(const struct overlay *self, const struct hash *key_hash)
 
 void overlay_clear(struct overlay *self, struct state_item *root)
 {
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         state_release(self->slab, self->changes[i].leaf);
-    if (self->count > 0)
-        memset(self->slots, 0, (self->slot_mask + 1) * sizeof self->slots[0]);
+        self->slots[self->taken[i]] = 0;
+    }
     self->count = 0;
     self->root = root;
 }
@@ -96,6 +99,7 @@ static void set(struct overlay *self, struct state_item *leaf, bool deleted)
     if (self->slots[slot] == 0) {
         assert(self->count < self->count_max);
         self->changes[self->count] = (struct state_change){0};
+        self->taken[self->count] = (uint32_t)slot;
         self->slots[slot] = (uint32_t)++self->count;
     }
     struct state_change *change = &self->changes[self->slots[slot] - 1];
