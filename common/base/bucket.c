@@ -32,3 +32,10 @@ bool bucket_take(struct bucket *self, uint32_t amount, uint64_t now_ms)
     self->level_mt -= (int64_t)amount * MILLI;
     return true;
 }
+
+void bucket_charge(struct bucket *self, uint32_t amount, uint64_t now_ms)
+{
+    assert(amount <= BUCKET_RATE_MAX);
+    fill(self, now_ms);
+    self->level_mt -= (int64_t)amount * MILLI;
+}

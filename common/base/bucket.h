@@ -27,3 +27,6 @@ struct bucket bucket_of(uint32_t rate, uint32_t burst, uint64_t now_ms);
 /* Take `amount` (at most BUCKET_RATE_MAX) if the bucket is not empty. now_ms never goes back. Returns whether it
  * passes. */
 MUST_USE bool bucket_take(struct bucket *self, uint32_t amount, uint64_t now_ms);
+
+/* Take `amount` in any case: what passed has turned out to cost so much more. */
+void bucket_charge(struct bucket *self, uint32_t amount, uint64_t now_ms);

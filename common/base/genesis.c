@@ -20,6 +20,15 @@ int genesis_validator_index(const struct genesis *genesis, const struct hash *id
     return -1;
 }
 
+int genesis_validator_named(const struct genesis *genesis, const char *name)
+{
+    for (uint32_t i = 0; i < genesis->validator_count; i++) {
+        if (strcmp(genesis->validators[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
 struct genesis_parameters genesis_parameters_default(void)
 {
     return (struct genesis_parameters){

@@ -77,5 +77,8 @@ uint32_t genesis_quorum(uint32_t validator_count);
 /* Index of the validator with this id, or -1. */
 int genesis_validator_index(const struct genesis *genesis, const struct hash *id);
 
+/* Likewise by name. */
+int genesis_validator_named(const struct genesis *genesis, const char *name);
+
 /* Defaults of every parameter. */
 struct genesis_parameters genesis_parameters_default(void);

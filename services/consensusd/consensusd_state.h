@@ -21,7 +21,7 @@
 #include "services/consensusd/consensus_codec.h"
 #include "services/consensusd/consensusd.h"
 #include "services/consensusd/consensusd_config.h"
-#include "services/consensusd/peer_meter.h"
+#include "services/consensusd/peer_limits.h"
 #include "services/consensusd/peerbook.h"
 #include "services/consensusd/safety_store.h"
 #include "services/consensusd/sync_pace.h"
@@ -130,6 +130,8 @@ struct peer {
     char pub_name[BUS_NAME_BYTES_MAX], sync_name[BUS_NAME_BYTES_MAX];
     struct bus_socket *sub, *sync; /* NULL: no address known */
     struct peer_meter meter;
+    uint64_t told_view, told_height; /* highest: certificate, committed */
+    uint64_t round_trip_us;          /* of the last question about peers; 0: none yet */
     uint64_t connected_wall_ms; /* since when; 0: not connected */
     uint64_t asked_us;          /* about peers, last */
     uint64_t sync_request;      /* number of our last question */

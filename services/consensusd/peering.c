@@ -143,7 +143,7 @@ int peering_on_response(struct peer *peer, struct span body)
         return rc;
     const struct peerbook_peer *known = peerbook_peer(self->book, peer->index);
     if (known->waiting && known->request == response.request)
-        peer->meter.round_trip_us = loop_now_us() - peer->asked_us;
+        peer->round_trip_us = loop_now_us() - peer->asked_us;
     struct peerbook_event event = {.type = PEERBOOK_ANSWERED,
                                    .from = peer->index,
                                    .request = response.request,

@@ -42,12 +42,12 @@ static bool may_read(struct peer *peer, enum peer_channel channel, const struct 
     return peer_meter_take(&peer->meter, channel, message->payload.size, loop_now_ms());
 }
 
-static void remember_told(struct peer_meter *meter, const struct consensus_codec_frame *frame)
+static void remember_told(struct peer *peer, const struct consensus_codec_frame *frame)
 {
-    if (frame->high_qc_view > meter->view)
-        meter->view = frame->high_qc_view;
-    if (frame->event.sender_committed_height > meter->height)
-        meter->height = frame->event.sender_committed_height;
+    if (frame->high_qc_view > peer->told_view)
+        peer->told_view = frame->high_qc_view;
+    if (frame->event.sender_committed_height > peer->told_height)
+        peer->told_height = frame->event.sender_committed_height;
 }
 
 static void on_consensus(void *context, struct bus_message *message)
@@ -67,7 +67,7 @@ static void on_consensus(void *context, struct bus_message *message)
         return;
     }
     if (frame.core == CONSENSUS_CODEC_CONSENSUS) {
-        remember_told(&peer->meter, &frame);
+        remember_told(peer, &frame);
         metrics_add_at(self->metrics, CONSENSUSD_METRIC_RECEIVED, (size_t)(frame.event.type - CONSENSUS_PROPOSAL), 1);
         if (self->core)
             consensusd_step(self, &frame.event);
@@ -294,7 +294,7 @@ int peers_open(struct consensusd *self)
     self->pace = sync_pace_of(SYNC_BLOCKS);
     for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
         struct peer *peer = &self->peers[i];
-        *peer = (struct peer){.daemon = self, .index = i, .meter = peer_meter_of(loop_now_ms())};
+        *peer = (struct peer){.daemon = self, .index = i, .meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, loop_now_ms())};
         snprintf(peer->pub_name, sizeof peer->pub_name, "sub-%.50s", consensusd_validator_name(self, i));
         snprintf(peer->sync_name, sizeof peer->sync_name, "ask-%.50s", consensusd_validator_name(self, i));
     }

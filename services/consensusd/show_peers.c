@@ -40,9 +40,9 @@ static void show_metrics(struct consensusd *self, const struct peer *peer)
         {CONSENSUSD_METRIC_PEER_LIMITED, meter->limited_count},
         {CONSENSUSD_METRIC_PEER_BAD, meter->bad_count},
         {CONSENSUSD_METRIC_PEER_HEARD, heard_wall_ms(meter)},
-        {CONSENSUSD_METRIC_PEER_VIEW, meter->view},
-        {CONSENSUSD_METRIC_PEER_HEIGHT, meter->height},
-        {CONSENSUSD_METRIC_PEER_ROUND_TRIP, meter->round_trip_us},
+        {CONSENSUSD_METRIC_PEER_VIEW, peer->told_view},
+        {CONSENSUSD_METRIC_PEER_HEIGHT, peer->told_height},
+        {CONSENSUSD_METRIC_PEER_ROUND_TRIP, peer->round_trip_us},
     };
     for (size_t i = 0; i < ARRAY_COUNT(values); i++)
         metrics_set_at(self->metrics, values[i].metric, peer->index, (int64_t)values[i].value);
@@ -61,7 +61,7 @@ static void show_status(struct consensusd *self, const struct peer *peer)
              " bad=%" PRIu64 " gossip=%s pub=%s sync=%s",
              consensusd_validator_name(self, peer->index), peers_is_connected(peer), peer->connected_wall_ms,
              heard_wall_ms(meter), peerbook_source_text(known->source), known->held ? known->record.version : 0,
-             meter->view, meter->height, meter->round_trip_us, peer->sync ? bus_socket_retry_ms(peer->sync) : 0,
+             peer->told_view, peer->told_height, peer->round_trip_us, peer->sync ? bus_socket_retry_ms(peer->sync) : 0,
              meter->limited_count, meter->bad_count, known->held ? known->record.endpoints.gossip : "",
              known->address.pub ? known->address.pub : "", known->address.sync ? known->address.sync : "");
     admin_status_set_text(self->admin, name, text);

@@ -131,15 +131,6 @@ static int gossip_bind(struct links *self, const struct mempoold_config *config,
     return bus_router_bind(&self->gossip, self->bus, &options);
 }
 
-static int validator_index(const struct genesis *genesis, const char *name)
-{
-    for (uint32_t i = 0; i < genesis->validator_count; i++) {
-        if (strcmp(genesis->validators[i].name, name) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
 static const char *address_in_use(const struct links_address *address)
 {
     return address->uses_told ? address->told : address->configured;
@@ -204,7 +195,7 @@ static int peer_connect(struct links *self, const char *item, uint32_t own_index
     int rc = mempoold_config_peer(&peer, item);
     if (rc < 0)
         return rc;
-    int index = validator_index(self->genesis, peer.name);
+    int index = genesis_validator_named(self->genesis, peer.name);
     if (index < 0)
         return config_problem("GOSSIP_PEERS", item, "names of validators in the genesis file");
     if ((uint32_t)index == own_index || self->peers[index])

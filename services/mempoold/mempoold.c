@@ -18,6 +18,7 @@
 #include "common/edge/loop.h"
 #include "services/mempoold/admission_codec.h"
 #include "services/mempoold/gossip_codec.h"
+#include "services/mempoold/gossip_limits.h"
 #include "services/mempoold/links.h"
 #include "services/mempoold/mempool.h"
 #include "services/mempoold/mempoold_metrics.h"
@@ -38,6 +39,7 @@ static const char *const condition_names[CONDITION_COUNT] = {"ingestd", "consens
 struct peer {
     struct mempoold *daemon;
     uint32_t index;
+    struct peer_meter meter;
 };
 
 struct mempoold {
@@ -56,6 +58,7 @@ struct mempoold {
     struct bus_route ingestd;    /* heard last */
     struct bus_route consensusd; /* heard last */
     struct bus_route asker;      /* of the Fetch being answered */
+    struct peer *asker_peer;     /* who that is */
     uint64_t heard_ms[CONDITION_COUNT];
     struct log_limit bad_frame_log[MEMPOOLD_ARROW_COUNT];
     struct log_limit unsent_log;
@@ -141,6 +144,8 @@ static void carry_out(struct mempoold *self, const struct mempool_effect *effect
                     bus_socket_name(destination.socket), err_text(rc));
         return;
     }
+    if (effect->kind == MEMPOOL_SEND_BODIES)
+        peer_meter_charge(&self->asker_peer->meter, GOSSIP_ASKING, size, loop_now_ms());
     send_frame(self, destination.socket, destination.route, frame, size);
 }
 
@@ -176,25 +181,29 @@ static void on_admission(void *context, struct bus_message *message)
     admission_codec_deinit(&frame);
 }
 
-/* A frame from another validator that is what it should be; else it is counted. */
-static bool gossip_decode(struct mempoold *self, const struct bus_message *message, enum mempool_event_kind expected,
-                          const char *sender, struct gossip_codec_frame *out)
+/* A frame of another validator within its limits, and what it should be; else it is counted. */
+static bool gossip_decode(struct peer *peer, const struct bus_message *message, enum gossip_channel channel,
+                          enum mempool_event_kind expected, struct gossip_codec_frame *out)
 {
+    struct mempoold *self = peer->daemon;
+    if (!peer_meter_take(&peer->meter, channel, message->payload.size, loop_now_ms()))
+        return false;
     int rc = gossip_codec_decode(out, message->payload);
     if (rc == 0 && out->event.kind == expected)
         return true;
     if (rc == 0)
         gossip_codec_deinit(out);
-    bad_frame(self, MEMPOOLD_GOSSIP, sender, rc < 0 ? rc : ERR_MALFORMED);
+    peer->meter.bad_count++;
+    bad_frame(self, MEMPOOLD_GOSSIP, self->genesis->validators[peer->index].name, rc < 0 ? rc : ERR_MALFORMED);
     return false;
 }
 
 static void on_bodies(void *context, struct bus_message *message)
 {
-    const struct peer *peer = context;
+    struct peer *peer = context;
     struct mempoold *self = peer->daemon;
     struct gossip_codec_frame frame;
-    if (!gossip_decode(self, message, MEMPOOL_BODIES, self->genesis->validators[peer->index].name, &frame))
+    if (!gossip_decode(peer, message, GOSSIP_ANSWERING, MEMPOOL_BODIES, &frame))
         return;
     frame.event.bodies.peer = peer->index;
     step(self, &frame.event);
@@ -255,10 +264,15 @@ static void on_pool(void *context, struct bus_message *message)
 static void on_fetch(void *context, struct bus_message *message)
 {
     struct mempoold *self = context;
+    int index = genesis_validator_named(self->genesis, message->user_id);
+    if (index < 0)
+        return; /* links_open() lets nobody else in */
+    struct peer *peer = &self->peers[index];
     struct gossip_codec_frame frame;
-    if (!gossip_decode(self, message, MEMPOOL_FETCH, message->user_id, &frame))
+    if (!gossip_decode(peer, message, GOSSIP_ASKING, MEMPOOL_FETCH, &frame))
         return;
     self->asker = message->route;
+    self->asker_peer = peer;
     step(self, &frame.event);
     gossip_codec_deinit(&frame);
 }
@@ -301,6 +315,7 @@ static void on_beat(void *context)
     for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
         if (links_tend(&self->links, i, now_ms))
             reconnect(self, i);
+        mempoold_metrics_peer(self->metrics, i, &self->peers[i].meter);
     }
     mempoold_metrics_update(self->metrics, self->pool, now_ms);
     for (size_t i = 0; i < CONDITION_COUNT; i++) {
@@ -320,13 +335,12 @@ static int genesis_open(struct mempoold *self)
     int rc = genesis_file_load(self->config->common.genesis_file, &self->genesis);
     if (rc < 0)
         return rc;
-    for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
-        if (strcmp(self->genesis->validators[i].name, self->config->common.node_name) == 0) {
-            self->own_index = i;
-            return 0;
-        }
-    }
-    return config_problem("NODE_NAME", self->config->common.node_name, "the name of a validator in the genesis file");
+    int own_index = genesis_validator_named(self->genesis, self->config->common.node_name);
+    if (own_index < 0)
+        return config_problem("NODE_NAME", self->config->common.node_name,
+                              "the name of a validator in the genesis file");
+    self->own_index = (uint32_t)own_index;
+    return 0;
 }
 
 static int pool_open(struct mempoold *self)
@@ -379,7 +393,11 @@ static int listen_to_peers(struct mempoold *self)
         self->loop, self->links.gossip,
         &(struct loop_socket_handlers){.message = on_fetch, .context = self, .messages_max = GOSSIP_MESSAGES_MAX});
     for (uint32_t i = 0; rc == 0 && i < self->genesis->validator_count; i++) {
-        self->peers[i] = (struct peer){.daemon = self, .index = i};
+        self->peers[i] = (struct peer){
+            .daemon = self,
+            .index = i,
+            .meter = peer_meter_of(gossip_limits, GOSSIP_CHANNEL_COUNT, loop_now_ms()),
+        };
         if (self->links.peers[i])
             rc = listen_to_peer(self, i);
     }

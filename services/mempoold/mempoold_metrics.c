@@ -25,6 +25,11 @@ enum metric_index {
     FETCH_MISSES,
     FETCHED,
     GARBAGE,
+    PEER_FRAMES,
+    PEER_BYTES,
+    PEER_ANSWERED,
+    PEER_LIMITED,
+    PEER_BAD,
     REJECTED_LOST,
     BAD_REQUESTS,
     BAD_FRAMES,
@@ -109,6 +114,26 @@ static const struct metric metric_table[METRIC_INDEX_COUNT] = {
                  .kind = METRIC_COUNTER,
                  .label = "peer",
                  .help = "Bodies from this validator that nobody asked for or that are not valid."},
+    [PEER_FRAMES] = {.name = NAME("peer_frames_received_total"),
+                     .kind = METRIC_COUNTER,
+                     .label = "validator",
+                     .help = "Frames of that validator's mempool, dropped ones too."},
+    [PEER_BYTES] = {.name = NAME("peer_bytes_received_total"),
+                    .kind = METRIC_COUNTER,
+                    .label = "validator",
+                    .help = "Bytes of those frames."},
+    [PEER_ANSWERED] = {.name = NAME("peer_bytes_answered_total"),
+                       .kind = METRIC_COUNTER,
+                       .label = "validator",
+                       .help = "Bytes of the answers to its questions."},
+    [PEER_LIMITED] = {.name = NAME("peer_frames_limited_total"),
+                      .kind = METRIC_COUNTER,
+                      .label = "validator",
+                      .help = "Frames of that validator dropped because it sends or asks for too much."},
+    [PEER_BAD] = {.name = NAME("peer_frames_bad_total"),
+                  .kind = METRIC_COUNTER,
+                  .label = "validator",
+                  .help = "Frames of that validator dropped because they are not what they should be."},
     [REJECTED_LOST] = {.name = NAME("rejected_notices_lost_total"),
                        .kind = METRIC_COUNTER,
                        .help = "Rejections dropped before ingestd acknowledged them."},
@@ -139,8 +164,10 @@ int mempoold_metrics_new(struct mempoold_metrics **out, const struct genesis *ge
     self->validator_count = genesis->validator_count;
     for (uint32_t i = 0; i < genesis->validator_count; i++)
         self->validator_names[i] = genesis->validators[i].name;
-    self->table[GARBAGE].label_values = self->validator_names;
-    self->table[GARBAGE].label_count = genesis->validator_count;
+    for (size_t i = GARBAGE; i <= PEER_BAD; i++) {
+        self->table[i].label_values = self->validator_names;
+        self->table[i].label_count = genesis->validator_count;
+    }
     int rc = metrics_new(&self->metrics, self->table, METRIC_INDEX_COUNT);
     if (rc < 0)
         return rc;
@@ -176,6 +203,15 @@ void mempoold_metrics_bad_frame(struct mempoold_metrics *self, enum mempoold_arr
 static void set(struct mempoold_metrics *self, enum metric_index index, size_t label, uint64_t value)
 {
     metrics_set_at(self->metrics, index, label, (int64_t)value);
+}
+
+void mempoold_metrics_peer(struct mempoold_metrics *self, uint32_t index, const struct peer_meter *meter)
+{
+    set(self, PEER_FRAMES, index, meter->received_count);
+    set(self, PEER_BYTES, index, meter->received_bytes);
+    set(self, PEER_ANSWERED, index, meter->answered_bytes);
+    set(self, PEER_LIMITED, index, meter->limited_count);
+    set(self, PEER_BAD, index, meter->bad_count);
 }
 
 static void update_gauges(struct mempoold_metrics *self, const struct mempool *pool, uint64_t now_ms)

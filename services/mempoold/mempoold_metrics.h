@@ -9,6 +9,7 @@
 
 #include "common/base/attr.h"
 #include "common/base/genesis.h"
+#include "common/base/peer_meter.h"
 #include "common/edge/admin.h"
 #include "common/edge/metrics.h"
 #include "services/mempoold/mempool.h"
@@ -33,6 +34,9 @@ const struct metrics *mempoold_metrics_table(const struct mempoold_metrics *self
 const char *mempoold_metrics_arrow(enum mempoold_arrow arrow);
 
 void mempoold_metrics_bad_frame(struct mempoold_metrics *self, enum mempoold_arrow arrow);
+
+/* Copy what one other validator sent. */
+void mempoold_metrics_peer(struct mempoold_metrics *self, uint32_t index, const struct peer_meter *meter);
 
 /* Copy the pool's counters. */
 void mempoold_metrics_update(struct mempoold_metrics *self, const struct mempool *pool, uint64_t now_ms);

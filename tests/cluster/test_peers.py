@@ -83,9 +83,11 @@ def move(cluster, validator):
 
 
 class Guest:
-    """A validator's keys in other hands: it asks another validator's sync socket as that validator."""
+    """A validator's keys in other hands: it asks another validator's sync socket, or its mempool, as that validator."""
 
-    def __init__(self, cluster, name, target):
+    def __init__(self, cluster, name, target, mempool=False):
+        key, stage, bind = (("mempool-curve.key", "mempoold", "GOSSIP_BIND") if mempool
+                            else ("consensus-curve.key", "consensusd", "CONSENSUS_SYNC_BIND"))
         self.genesis = Client(cluster).genesis
         self.names = [each.name for each in self.genesis.validators]
         directory = cluster.directory(name)
@@ -93,10 +95,10 @@ class Guest:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
         self.socket.linger = 0
-        curve = read_key(directory / "keys/consensus-curve.key")
-        self.socket.curve_serverkey = bytes(read_key(cluster.directory(target) / "keys/consensus-curve.key").public_key)
+        curve = read_key(directory / "keys" / key)
+        self.socket.curve_serverkey = bytes(read_key(cluster.directory(target) / "keys" / key).public_key)
         self.socket.curve_publickey, self.socket.curve_secretkey = bytes(curve.public_key), bytes(curve)
-        self.socket.connect(cluster.setting(target, "consensusd", "CONSENSUS_SYNC_BIND"))
+        self.socket.connect(cluster.setting(target, stage, bind))
 
     def record(self, validator, version, seed=None, pub="tcp://127.0.0.1:9"):
         owner = self.genesis.validators[self.names.index(validator)]
@@ -187,12 +189,17 @@ def test_a_forged_or_an_old_record_moves_nobody(new_cluster):
 def test_a_flood_from_one_validator_stops_no_commits_and_is_counted(new_cluster):
     cluster = new_cluster(validators=VALIDATORS, before_start=a_star)
     wait_all_connected(cluster)
+    require_commits(cluster)
+    client = Client(cluster)
+    stored = [row[0] for row in client.query(client.validators[1], "SELECT tx_id FROM transactions")]
     ended = threading.Event()
 
-    def flood():
-        with Guest(cluster, "v5", "v2") as guest:
-            frames = [wire.put_int(1, 1) + wire.put_bytes(2, wire.put_int(1, 1) + wire.put_int(2, 1) + wire.put_int(3, 128)),
-                      guest.record("v3", int(time.time() * 1000) + 10**9), b"\xff" * 4000]
+    def flood(mempool):
+        with Guest(cluster, "v5", "v2", mempool) as guest:
+            first = wire.put_int(1, 1)
+            asking = (first + b"".join(wire.put_bytes(2, tx_id) for tx_id in stored) if mempool
+                      else first + wire.put_int(2, 1) + wire.put_int(3, 128))
+            frames = [first + wire.put_bytes(2, asking), guest.record("v3", int(time.time() * 1000) + 10**9), b"\xff" * 4000]
             while not ended.is_set():
                 for frame in frames:
                     with contextlib.suppress(zmq.Again):
@@ -200,17 +207,23 @@ def test_a_flood_from_one_validator_stops_no_commits_and_is_counted(new_cluster)
                 while guest.socket.poll(0):
                     guest.socket.recv()
 
-    thread = threading.Thread(target=flood, daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=flood, args=(mempool,), daemon=True) for mempool in (False, True)]
+    for thread in threads:
+        thread.start()
     try:
-        wait_for(lambda: metric(cluster, "v2", "consensusd", 'peer_frames_limited_total{validator="v5"}') > 1000,
-                 "frames of the flood are dropped")
+        for stage in ("consensusd", "mempoold"):
+            wait_for(lambda: metric(cluster, "v2", stage, 'peer_frames_limited_total{validator="v5"}') > 1000,  # noqa: B023
+                     f"frames of the flood are dropped by {stage}")
         require_commits(cluster, 100)
     finally:
         ended.set()
-        thread.join()
-    assert metric(cluster, "v2", "consensusd", 'peer_frames_limited_total{validator="v3"}') == 0
-    Client(cluster).assert_equal_ledgers()
+        for thread in threads:
+            thread.join()
+    for stage in ("consensusd", "mempoold"):
+        assert metric(cluster, "v2", stage, 'peer_frames_limited_total{validator="v3"}') == 0
+    for value in ("frames_bad_total", "bytes_answered_total"):  # what passed was read, and its questions answered
+        assert metric(cluster, "v2", "mempoold", f'peer_{value}{{validator="v5"}}') > 0
+    client.assert_equal_ledgers()
 
 
 def test_strangers_on_a_lan_find_each_other_by_beacon(new_cluster):

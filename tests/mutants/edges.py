@@ -5,7 +5,7 @@ from mutant import mutant
 OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intake.c", "services/persistd/persist.c"
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
 PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
-PEER_METER = "services/consensusd/peer_meter.c"
+PEER_METER = "common/base/peer_meter.c"
 LOOP, LINKS = "common/edge/loop.c", "services/mempoold/links.c"
 
 MUTANTS = [
@@ -86,8 +86,10 @@ MUTANTS = [
            "base_peer_record",
            (PEER_RECORD, """    if (!endpoints_are_good(&record.endpoints))
         return PEER_RECORD_BAD_ENDPOINT;""", "    (void)endpoints_are_good;")),
-    mutant("peer-flood-not-limited", "who sends more than its share is not read", "consensusd_peer_meter",
+    mutant("peer-flood-not-limited", "who sends more than its share is not read", "consensusd_peer_limits",
            (PEER_METER, "return passes;", "return true;")),
+    mutant("answers-not-charged", "what answering a question costs is charged to who asked", "base_peer_meter",
+           (PEER_METER, "bucket_charge(&self->bytes[channel], bounded(size), now_ms);", "(void)now_ms;")),
     mutant("address-told-first-wins", "an address that is told first replaces none that is configured", "mempoold links",
            (LINKS, """    if (first && address->configured)
         return false;

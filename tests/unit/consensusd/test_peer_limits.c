@@ -1,17 +1,17 @@
-/* test_peer_meter.c - a peer that floods is cut short, one that works hard is not. */
+/* test_peer_limits.c - a peer that floods is cut short, one that works hard is not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
-#include "services/consensusd/peer_meter.h"
+#include "services/consensusd/peer_limits.h"
 
 enum { MIB = 1 << 20 };
 
 static void a_flood_is_dropped_and_counted(void **state)
 {
-    struct peer_meter meter = peer_meter_of(1000);
+    struct peer_meter meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, 1000);
     uint32_t passed = 0;
     for (uint32_t i = 0; i < 100000; i++)
         passed += peer_meter_take(&meter, PEER_HEARD, 200, 1000 + i / 100); /* 100 000 frames in a second */
@@ -24,7 +24,7 @@ static void a_flood_is_dropped_and_counted(void **state)
 
 static void large_frames_are_limited_by_their_bytes(void **state)
 {
-    struct peer_meter meter = peer_meter_of(0);
+    struct peer_meter meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, 0);
     uint32_t passed = 0;
     for (uint32_t i = 0; i < 1000; i++)
         passed += peer_meter_take(&meter, PEER_HEARD, 4 * MIB, i);
@@ -33,7 +33,7 @@ static void large_frames_are_limited_by_their_bytes(void **state)
 
 static void channels_do_not_starve_each_other(void **state)
 {
-    struct peer_meter meter = peer_meter_of(0);
+    struct peer_meter meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, 0);
     while (peer_meter_take(&meter, PEER_ASKING, 50, 0))
         ;
     assert_true(peer_meter_take(&meter, PEER_HEARD, 50, 0));
@@ -44,7 +44,7 @@ static void channels_do_not_starve_each_other(void **state)
  * a second, and the questions of somebody who catches up. */
 static void hard_work_passes(void **state)
 {
-    struct peer_meter meter = peer_meter_of(0);
+    struct peer_meter meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, 0);
     for (uint64_t ms = 0; ms < 60000; ms += 20) {
         assert_true(peer_meter_take(&meter, PEER_HEARD, 5000 * 34 + 1000, ms));
         assert_true(peer_meter_take(&meter, PEER_HEARD, 300, ms));
