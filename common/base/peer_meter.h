@@ -27,10 +27,10 @@ struct peer_meter {
     size_t channel_count;
     uint64_t received_count; /* frames, those over the limit too */
     uint64_t received_bytes;
-    uint64_t limited_count; /* dropped: over the limit */
-    uint64_t bad_count;     /* dropped: not what it should be */
+    uint64_t limited_count;  /* dropped: over the limit */
+    uint64_t bad_count;      /* dropped: not what it should be */
     uint64_t answered_bytes; /* charged */
-    uint64_t heard_ms;      /* last; 0: never */
+    uint64_t heard_ms;       /* last; 0: never */
 };
 
 /* limits: one for each channel, at most PEER_METER_CHANNELS_MAX. */

@@ -132,11 +132,11 @@ struct peer {
     struct peer_meter meter;
     uint64_t told_view, told_height; /* highest: certificate, committed */
     uint64_t round_trip_us;          /* of the last question about peers; 0: none yet */
-    uint64_t connected_wall_ms; /* since when; 0: not connected */
-    uint64_t asked_us;          /* about peers, last */
-    uint64_t sync_request;      /* number of our last question */
-    bool sync_waiting;          /* it has no answer yet */
-    uint64_t second;            /* for the rate of answers */
+    uint64_t connected_wall_ms;      /* since when; 0: not connected */
+    uint64_t asked_us;               /* about peers, last */
+    uint64_t sync_request;           /* number of our last question */
+    bool sync_waiting;               /* it has no answer yet */
+    uint64_t second;                 /* for the rate of answers */
     uint32_t answers_in_second;
 };
 

@@ -294,7 +294,8 @@ int peers_open(struct consensusd *self)
     self->pace = sync_pace_of(SYNC_BLOCKS);
     for (uint32_t i = 0; i < self->genesis->validator_count; i++) {
         struct peer *peer = &self->peers[i];
-        *peer = (struct peer){.daemon = self, .index = i, .meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, loop_now_ms())};
+        *peer = (struct peer){
+            .daemon = self, .index = i, .meter = peer_meter_of(peer_limits, PEER_CHANNEL_COUNT, loop_now_ms())};
         snprintf(peer->pub_name, sizeof peer->pub_name, "sub-%.50s", consensusd_validator_name(self, i));
         snprintf(peer->sync_name, sizeof peer->sync_name, "ask-%.50s", consensusd_validator_name(self, i));
     }
