@@ -15,8 +15,8 @@ enum slot_state { SLOT_FREE, SLOT_NEW, SLOT_SENT, SLOT_DONE };
 
 struct slot {
     enum slot_state state;
-    uint64_t request;
-    uint64_t sent_ms;
+    uint64_t request; /* also the asker's ticket */
+    uint64_t asked_ms, sent_ms;
     const struct query_codec_question *question; /* the asker's, who waits */
     Cybermesh__Query__V1__QueryFrame *frame;     /* SLOT_DONE */
 };
@@ -142,38 +142,79 @@ static struct slot *slot_take(struct query_client *self, const struct query_code
         struct slot *slot = &self->slots[i];
         if (slot->state != SLOT_FREE)
             continue;
-        *slot = (struct slot){.state = SLOT_NEW, .request = ++self->request_last, .question = question};
+        *slot = (struct slot){
+            .state = SLOT_NEW, .request = ++self->request_last, .asked_ms = loop_now_ms(), .question = question};
         return slot;
     }
     return NULL;
 }
 
+int query_client_ask(struct query_client *self, const struct query_codec_question *question, uint64_t *ticket)
+{
+    pthread_mutex_lock(&self->lock);
+    const struct slot *slot = slot_take(self, question);
+    if (slot)
+        *ticket = slot->request;
+    pthread_mutex_unlock(&self->lock);
+    if (!slot)
+        return ERR_FULL;
+    loop_wakeup_signal(self->wakeup);
+    return 0;
+}
+
+static struct slot *slot_find(struct query_client *self, uint64_t ticket)
+{
+    for (size_t i = 0; i < QUERY_CLIENT_WAITING_MAX; i++) {
+        struct slot *slot = &self->slots[i];
+        if (slot->state != SLOT_FREE && slot->request == ticket)
+            return slot;
+    }
+    return NULL;
+}
+
+static int take_locked(struct query_client *self, uint64_t ticket, Cybermesh__Query__V1__QueryFrame **out)
+{
+    struct slot *slot = slot_find(self, ticket);
+    if (!slot)
+        return ERR_NOT_FOUND;
+    if (slot->state != SLOT_DONE && loop_now_ms() < slot->asked_ms + QUERY_CLIENT_WAIT_MS)
+        return QUERY_CLIENT_WAITS;
+    int rc = slot->state == SLOT_DONE ? 0 : ERR_PEER_GONE;
+    if (rc == 0)
+        *out = TAKE(slot->frame);
+    *slot = (struct slot){.state = SLOT_FREE};
+    return rc;
+}
+
+int query_client_take(struct query_client *self, uint64_t ticket, Cybermesh__Query__V1__QueryFrame **out)
+{
+    pthread_mutex_lock(&self->lock);
+    int rc = take_locked(self, ticket, out);
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+/* As pthread_cond_timedwait() wants it, of the clock that loop_now_ms() reads. */
 static struct timespec deadline(void)
 {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += QUERY_CLIENT_WAIT_MS / 1000;
-    return at;
+    uint64_t at_ms = loop_now_ms() + QUERY_CLIENT_WAIT_MS;
+    return (struct timespec){.tv_sec = (time_t)(at_ms / 1000), .tv_nsec = (long)(at_ms % 1000) * 1000000};
 }
 
 int query_client_state(struct query_client *self, const struct query_codec_question *question,
                        Cybermesh__Query__V1__QueryFrame **out)
 {
-    pthread_mutex_lock(&self->lock);
-    struct slot *slot = slot_take(self, question);
-    if (!slot) {
-        pthread_mutex_unlock(&self->lock);
-        return ERR_FULL;
-    }
-    loop_wakeup_signal(self->wakeup);
+    uint64_t ticket = 0;
+    int rc = query_client_ask(self, question, &ticket);
+    if (rc < 0)
+        return rc;
     struct timespec until = deadline();
-    int timed_out = 0;
-    while (slot->state != SLOT_DONE && timed_out == 0)
-        timed_out = pthread_cond_timedwait(&self->done, &self->lock, &until);
-    int rc = slot->state == SLOT_DONE ? 0 : ERR_PEER_GONE;
-    if (rc == 0)
-        *out = slot->frame;
-    *slot = (struct slot){.state = SLOT_FREE};
+    pthread_mutex_lock(&self->lock);
+    rc = take_locked(self, ticket, out);
+    while (rc == QUERY_CLIENT_WAITS) {
+        (void)pthread_cond_timedwait(&self->done, &self->lock, &until);
+        rc = take_locked(self, ticket, out);
+    }
     pthread_mutex_unlock(&self->lock);
     return rc;
 }
@@ -238,6 +279,8 @@ void query_client_destroy(struct query_client **self)
             loop_socket_remove((*self)->options.loop, (*self)->stages[i].socket);
         bus_socket_close(&(*self)->stages[i].socket);
     }
+    for (size_t i = 0; i < QUERY_CLIENT_WAITING_MAX; i++)
+        query_codec_free(&(*self)->slots[i].frame);
     loop_wakeup_destroy(&(*self)->wakeup);
     pthread_cond_destroy(&(*self)->done);
     pthread_mutex_destroy(&(*self)->lock);

@@ -1,10 +1,10 @@
 /* query_client.h - questions to the stages behind apid: state for the HTTP threads, and how the stages are.
  *
  * The loop's thread owns the sockets; a thread that asks leaves its question in a table of
- * QUERY_CLIENT_WAITING_MAX places, wakes the loop and waits.
+ * QUERY_CLIENT_WAITING_MAX places, wakes the loop and comes back for the answer, or waits for it.
  *
- * Not pure. Ownership: an answer is the asker's. Threads: query_client_state() and query_client_is_connected() from any
- * thread, the rest from the loop's.
+ * Not pure. Ownership: an answer is the asker's. Threads: query_client_{ask,take,state,is_connected}() from any thread,
+ * the rest from the loop's.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct query_client_options {
 /* Returns 0, or what bus_dealer_connect() and the loop return. */
 MUST_USE int query_client_new(struct query_client **out, const struct query_client_options *options);
 
-/* No thread may wait any more. */
+/* No thread may wait any more. Answers that nobody has taken end here. */
 void query_client_destroy(struct query_client **self);
 
 /* Has executord answered in the last seconds? */
@@ -44,8 +44,17 @@ bool query_client_is_connected(struct query_client *self);
 /* Ask every stage how it is. Once a second. */
 void query_client_tick(struct query_client *self);
 
-/* Ask executord and wait. A question without an answer is asked again after QUERY_CLIENT_AGAIN_MS. *out is to be ended
- * with query_codec_free(), and holds a State. Returns 0, ERR_PEER_GONE (no answer in QUERY_CLIENT_WAIT_MS) or ERR_FULL
- * (too many wait). */
+/* Ask executord; the question is a loan until its ticket has ended. One without an answer is asked again after
+ * QUERY_CLIENT_AGAIN_MS. Returns 0 or ERR_FULL (too many wait). */
+MUST_USE int query_client_ask(struct query_client *self, const struct query_codec_question *question, uint64_t *ticket);
+
+enum query_client_verdict { QUERY_CLIENT_WAITS = 1 };
+
+/* Is there an answer? Every other result than QUERY_CLIENT_WAITS ends the ticket. Returns 0 (*out holds a State and is
+ * to be ended with query_codec_free()), QUERY_CLIENT_WAITS, ERR_PEER_GONE (no answer in QUERY_CLIENT_WAIT_MS) or
+ * ERR_NOT_FOUND (no such ticket, or it has ended). */
+MUST_USE int query_client_take(struct query_client *self, uint64_t ticket, Cybermesh__Query__V1__QueryFrame **out);
+
+/* Ask executord and wait: both of these. Returns 0, ERR_PEER_GONE or ERR_FULL. */
 MUST_USE int query_client_state(struct query_client *self, const struct query_codec_question *question,
                                 Cybermesh__Query__V1__QueryFrame **out);
