@@ -15,6 +15,7 @@
 #include "common/edge/loop.h"
 #include "services/apid/database.h"
 #include "services/apid/http.h"
+#include "services/apid/http_metrics.h"
 #include "services/apid/query_client.h"
 #include "services/apid/watch.h"
 

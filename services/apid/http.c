@@ -12,12 +12,13 @@
 #include <civetweb.h>
 #include <sodium.h>
 
-#include "common/base/err.h"
 #include "common/base/hex.h"
 #include "common/edge/log.h"
 #include "common/edge/loop.h"
 #include "services/apid/answers.h"
+#include "services/apid/http_metrics.h"
 #include "services/apid/request.h"
+#include "services/apid/respond.h"
 #include "services/apid/route.h"
 
 enum {
@@ -49,32 +50,6 @@ struct exchange {
     uint64_t start_us;
     int status;
     size_t size;
-};
-
-static const char *const class_names[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
-
-const struct metric http_metrics[HTTP_METRIC_COUNT] = {
-    [HTTP_METRIC_REQUESTS] = {.name = "cybermesh_apid_requests_total",
-                              .kind = METRIC_COUNTER,
-                              .label = "route",
-                              .label_values = route_names,
-                              .label_count = ROUTE_COUNT,
-                              .help = "Requests with a known path."},
-    [HTTP_METRIC_ANSWERS] = {.name = "cybermesh_apid_answers_total",
-                             .kind = METRIC_COUNTER,
-                             .label = "status",
-                             .label_values = class_names,
-                             .label_count = ARRAY_COUNT(class_names),
-                             .help = "Answers by class of status."},
-    [HTTP_METRIC_IN_FLIGHT] = {.name = "cybermesh_apid_requests_in_flight",
-                               .kind = METRIC_GAUGE,
-                               .help = "Requests being answered now."},
-    [HTTP_METRIC_TIME] = {.name = "cybermesh_apid_request_seconds",
-                          .kind = METRIC_HISTOGRAM,
-                          .scale = 1000000,
-                          .bounds = metrics_bounds_us,
-                          .bound_count = METRICS_BOUNDS_US_COUNT,
-                          .help = "Time from a request's header to its answer."},
 };
 
 static const char *reason_phrase(int status)
@@ -201,39 +176,33 @@ static void answer_metrics(struct exchange *exchange)
     free(text);
 }
 
-static void answer_state(struct exchange *exchange)
+/* A document, or why there is none. */
+static void send_answer_take(struct exchange *exchange, int status, json_t *value, const char *why)
 {
-    const struct route_request *request = &exchange->request;
-    struct query_codec_question question = {
-        .key = request->key, .at_height = request->has_height, .height = request->height};
-    CLEANUP(query_codec_free) Cybermesh__Query__V1__QueryFrame *frame = NULL;
-    int rc = query_client_state(exchange->http->options.query, &question, &frame);
-    if (rc < 0) {
-        send_problem(exchange, 503, "executord does not answer; try again");
-        return;
-    }
-    json_t *value = NULL;
-    const char *why = "";
-    int status = answers_state(frame->state, request->key, request->proof, &value, &why);
     if (status == 200)
         send_json_take(exchange, value);
     else
         send_problem(exchange, status, why);
 }
 
+static void answer_from_executord(struct exchange *exchange)
+{
+    const struct route_request *request = &exchange->request;
+    struct query_codec_question question = respond_question(request);
+    CLEANUP(query_codec_free) Cybermesh__Query__V1__QueryFrame *frame = NULL;
+    int rc = query_client_state(exchange->http->options.query, &question, &frame);
+    json_t *value = NULL;
+    const char *why = "";
+    int status = respond_from_executord(rc, frame, request, &value, &why);
+    send_answer_take(exchange, status, value, why);
+}
+
 static void answer_from_database(struct exchange *exchange)
 {
     json_t *value = NULL;
-    const char *why = "nothing is there";
-    int rc = database_answer(exchange->http->options.database, &exchange->request, &value, &why);
-    if (rc == 0)
-        send_json_take(exchange, value);
-    else if (rc == ERR_NOT_FOUND)
-        send_problem(exchange, 404, why);
-    else if (rc == ERR_PEER_GONE || rc == ERR_RETRY || rc == -ETIMEDOUT)
-        send_problem(exchange, 503, "the database does not answer; try again");
-    else
-        send_problem(exchange, 500, "the database's answer cannot be read");
+    const char *why = "";
+    int status = respond_from_database(exchange->http->options.database, &exchange->request, &value, &why);
+    send_answer_take(exchange, status, value, why);
 }
 
 static void answer(struct exchange *exchange)
@@ -250,7 +219,7 @@ static void answer(struct exchange *exchange)
         answer_metrics(exchange);
         break;
     case ROUTE_STATE:
-        answer_state(exchange);
+        answer_from_executord(exchange);
         break;
     case ROUTE_BLOCK_LATEST:
     case ROUTE_BLOCKS:
@@ -279,36 +248,30 @@ static size_t header_count(const struct mg_request_info *info, const char *name)
     return count;
 }
 
-static int judge(const struct mg_request_info *info, const char **why)
+static struct request_form form_of(const struct mg_request_info *info)
 {
-    struct request_form form = {.method = info->request_method,
-                                .version = info->http_version ? info->http_version : "",
-                                .content_length = info->content_length,
-                                .header_count = (size_t)info->num_headers,
-                                .host_count = header_count(info, "Host"),
-                                .content_length_count = header_count(info, "Content-Length"),
-                                .transfer_encoding_count = header_count(info, "Transfer-Encoding")};
-    return request_judge(&form, why);
+    return (struct request_form){.method = info->request_method,
+                                 .version = info->http_version ? info->http_version : "",
+                                 .content_length = info->content_length,
+                                 .header_count = (size_t)info->num_headers,
+                                 .host_count = header_count(info, "Host"),
+                                 .content_length_count = header_count(info, "Content-Length"),
+                                 .transfer_encoding_count = header_count(info, "Transfer-Encoding")};
 }
 
 static void serve(struct exchange *exchange)
 {
+    const struct mg_request_info *info = exchange->info;
+    struct request_form form = form_of(info);
+    const char *uri = info->request_uri ? info->request_uri : "";
     const char *why = "";
-    int status = judge(exchange->info, &why);
+    int status = respond_route(&exchange->request, &form, uri, info->query_string, &why);
     if (status != 0) {
         send_problem(exchange, status, why);
         return;
     }
-    const char *uri = exchange->info->request_uri ? exchange->info->request_uri : "";
-    int verdict = route_parse(&exchange->request, uri, exchange->info->query_string, &why);
-    if (verdict == ROUTE_NOT_FOUND) {
-        send_problem(exchange, 404, "no such path; everything is under /api/v1");
-    } else if (verdict != 0) {
-        send_problem(exchange, 400, why);
-    } else {
-        exchange->routed = true;
-        answer(exchange);
-    }
+    exchange->routed = true;
+    answer(exchange);
 }
 
 /* Path and parameters are left out: the route says enough, and what a client sends does not belong in a log. What asks

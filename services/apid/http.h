@@ -20,15 +20,6 @@
 
 struct http; /* opaque */
 
-enum http_metric {
-    HTTP_METRIC_REQUESTS, /* by route */
-    HTTP_METRIC_ANSWERS,  /* by class of status */
-    HTTP_METRIC_IN_FLIGHT,
-    HTTP_METRIC_TIME,
-    HTTP_METRIC_COUNT
-};
-extern const struct metric http_metrics[HTTP_METRIC_COUNT];
-
 struct http_options {
     const char *listen; /* host:port */
     uint32_t threads;
