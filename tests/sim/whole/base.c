@@ -10,23 +10,8 @@
 #include "common/base/err.h"
 #include "services/persistd/database.h"
 #include "services/persistd/feed_store.h"
+#include "tests/sim/whole/base.h"
 #include "tests/sim/whole/world.h"
-
-struct base_tx {
-    struct hash id;
-    enum tx_kind kind;
-    char event_id[TX_ID_BYTES_MAX + 1];
-};
-
-struct base_block {
-    struct hash id;
-    uint8_t header[BLOCK_HEADER_BYTES];
-    uint8_t *proof;
-    size_t proof_size;
-    uint32_t counts[TX_KIND_COUNT];
-    struct base_tx *txs;
-    uint32_t tx_count;
-};
 
 struct base_producer {
     uint8_t key[SIGN_PUBLIC_BYTES];
@@ -67,15 +52,21 @@ struct base *base_new(void)
     return self;
 }
 
+static void free_block(struct base_block *block)
+{
+    for (uint32_t i = 0; i < block->tx_count; i++)
+        free(block->txs[i].receipt);
+    free(block->txs);
+    free(block->proof);
+}
+
 void base_free(struct base **base)
 {
     struct base *self = *base;
     if (!self)
         return;
-    for (size_t i = 0; i < self->count; i++) {
-        free(self->blocks[i].proof);
-        free(self->blocks[i].txs);
-    }
+    for (size_t i = 0; i < self->count; i++)
+        free_block(&self->blocks[i]);
     free(self->blocks);
     free(self->producers);
     map_destroy(&self->txs);
@@ -92,6 +83,22 @@ bool base_has_tx(const struct base *base, const struct hash *tx_id)
 int64_t base_height(const struct base *base)
 {
     return (int64_t)base->count - 1;
+}
+
+const struct base_block *base_block_at(const struct base *base, uint64_t height)
+{
+    return height < base->count ? &base->blocks[height] : NULL;
+}
+
+const struct base_block *base_block_of(const struct base *base, const struct hash *tx_id, uint32_t *index)
+{
+    uint64_t place = (uint64_t)(uintptr_t)map_find(base->txs, tx_id);
+    const struct base_block *block = place ? &base->blocks[place - 1] : NULL;
+    for (uint32_t i = 0; block && i < block->tx_count; i++) {
+        if (hash_equal(&block->txs[i].id, tx_id))
+            *index = i;
+    }
+    return block;
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
@@ -136,6 +143,25 @@ static void upsert(struct base *self, const char *table, struct span key, const 
         abort();
 }
 
+static uint8_t *copy_of(struct span bytes)
+{
+    uint8_t *copy = must(malloc(bytes.size + 1));
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    return copy;
+}
+
+static void put_tx(struct base_tx *out, const struct rows_tx *tx)
+{
+    *out = (struct base_tx){.id = tx->tx_id,
+                            .kind = tx->kind,
+                            .producer = tx->producer,
+                            .ts = tx->ts,
+                            .receipt = copy_of(tx->receipt),
+                            .receipt_size = tx->receipt.size};
+    memcpy(out->event_id, tx->event_id.data, tx->event_id.size);
+}
+
 static void put_block(struct base *self, const struct rows *rows, const struct rows_block *block)
 {
     const struct outcome *outcome = block->outcome;
@@ -144,19 +170,17 @@ static void put_block(struct base *self, const struct rows *rows, const struct r
         self->blocks = must(realloc(self->blocks, self->capacity * sizeof *self->blocks));
     }
     struct base_block *added = &self->blocks[self->count++];
-    *added =
-        (struct base_block){.id = outcome->block_id, .proof_size = outcome->proof.size, .tx_count = outcome->tx_count};
+    *added = (struct base_block){.id = outcome->block_id,
+                                 .proof = copy_of(outcome->proof),
+                                 .proof_size = outcome->proof.size,
+                                 .size_bytes = block->size_bytes,
+                                 .tx_count = outcome->tx_count};
     memcpy(added->header, outcome->header_bytes.data, BLOCK_HEADER_BYTES);
     memcpy(added->counts, block->counts, sizeof added->counts);
-    added->proof = must(malloc(outcome->proof.size + 1));
-    if (outcome->proof.size > 0)
-        memcpy(added->proof, outcome->proof.data, outcome->proof.size);
     added->txs = must(calloc(outcome->tx_count + 1, sizeof *added->txs));
     for (uint32_t i = 0; i < outcome->tx_count; i++) {
-        const struct rows_tx *tx = &rows->txs.items[block->tx_first + i];
-        added->txs[i] = (struct base_tx){.id = tx->tx_id, .kind = tx->kind};
-        memcpy(added->txs[i].event_id, tx->event_id.data, tx->event_id.size);
-        if (map_put(self->txs, &tx->tx_id, (void *)(uintptr_t)(outcome->height + 1)) < 0)
+        put_tx(&added->txs[i], &rows->txs.items[block->tx_first + i]);
+        if (map_put(self->txs, &added->txs[i].id, (void *)(uintptr_t)(outcome->height + 1)) < 0)
             abort();
     }
     struct row row;
@@ -286,6 +310,13 @@ static bool fails(void)
     return world_chance(world.validators[world.current->validator].base_fail_ppm);
 }
 
+struct base *base_reached(void)
+{
+    if (!world_point() || is_away() || fails())
+        return NULL;
+    return world.validators[world.current->validator].base;
+}
+
 int database_new(struct database **out, const struct database_options *options)
 {
     struct database *self = must(calloc(1, sizeof *self));
@@ -315,7 +346,7 @@ static struct persist_tip tip_of(const struct base *base)
 int database_open(struct database *self, struct persist_tip *tip)
 {
     self->open = false;
-    if (!world_point() || is_away() || fails())
+    if (!base_reached())
         return ERR_PEER_GONE;
     self->open = true;
     *tip = tip_of(self->base);
@@ -324,7 +355,7 @@ int database_open(struct database *self, struct persist_tip *tip)
 
 int database_exchange_certificate(struct database *self, struct span offered, struct genesis_store_certificate *out)
 {
-    if (!self->open || !world_point() || is_away() || fails())
+    if (!self->open || !base_reached())
         return ERR_PEER_GONE;
     struct genesis_store_certificate *stored = &self->base->certificate;
     if (stored->size == 0 && offered.size > 0 && offered.size <= sizeof stored->bytes) {
@@ -504,7 +535,7 @@ static void answer_lookup(const struct base *base, const struct feed_codec_quest
 int feed_store_answer(struct feed_store *self, const struct feed_codec_question *question, uint8_t **frame,
                       size_t *size)
 {
-    if (!world_point() || is_away() || fails())
+    if (!base_reached())
         return ERR_PEER_GONE;
     switch (question->kind) {
     case FEED_CODEC_RANGE:

@@ -173,6 +173,8 @@ static int64_t publish_draft(const struct draft *draft, enum fate fate, int reas
     struct judge_record what = {
         .topic = (uint32_t)draft->kind - TX_ANOMALY, .fate = fate, .reason = reason, .rival = rival};
     size_t size = encode(bytes, &what.tx_id, draft);
+    if (fate != FATE_REFUSED && draft->kind == TX_ANOMALY)
+        memcpy(what.anomaly, draft->id, sizeof what.anomaly);
     if (fate != FATE_REFUSED)
         remember(bytes, size, &what);
     return publish(bytes, size, &what);

@@ -48,7 +48,7 @@ static struct judge {
     int64_t *numbers[TOPICS][PARTITIONS]; /* offset -> record */
     struct map *txs;                      /* published tx id -> record + 1 */
     struct map *spent;                    /* transactions, nonces and event ids in the ledger -> height + 1 */
-    struct hash *blocks;                  /* by height */
+    struct judge_committed *blocks;       /* by height */
     uint64_t *contents;                   /* of databases, by height */
     uint64_t height_max;
     struct conduct conduct[VALIDATORS_MAX];
@@ -124,6 +124,11 @@ size_t judge_record_count(void)
     return judge.record_count;
 }
 
+const struct judge_record *judge_record_at(uint64_t number)
+{
+    return number < judge.record_count ? &judge.records[number].what : NULL;
+}
+
 static struct published *record_at(uint32_t topic, uint32_t partition, int64_t offset)
 {
     return &judge.records[judge.numbers[topic][partition][offset]];
@@ -186,6 +191,29 @@ static void spend(const char *what, struct hash key, uint64_t height)
         abort();
 }
 
+static struct hash event_key(enum tx_kind kind, struct span id)
+{
+    char event[TX_ID_BYTES_MAX + 8];
+    snprintf(event, sizeof event, "%d/%.*s", (int)kind, (int)id.size, (const char *)id.data);
+    return hash_of2(span_text("event"), span_text(event));
+}
+
+static int64_t spent_at(const struct hash *key)
+{
+    return (int64_t)(uintptr_t)map_find(judge.spent, key) - 1;
+}
+
+int64_t judge_tx_height(const struct hash *tx_id)
+{
+    return spent_at(tx_id);
+}
+
+int64_t judge_anomaly_height(const char *id)
+{
+    struct hash key = event_key(TX_ANOMALY, span_text(id));
+    return spent_at(&key);
+}
+
 static void judge_body(uint64_t height, struct span body)
 {
     struct tx tx;
@@ -198,17 +226,18 @@ static void judge_body(uint64_t height, struct span body)
     uint8_t nonce[SIGN_PUBLIC_BYTES + TX_NONCE_BYTES];
     memcpy(nonce, tx.producer.bytes, SIGN_PUBLIC_BYTES);
     memcpy(nonce + SIGN_PUBLIC_BYTES, tx.nonce, TX_NONCE_BYTES);
-    char event[TX_ID_BYTES_MAX + 8];
-    snprintf(event, sizeof event, "%d/%.*s", (int)tx.kind, (int)tx.id.size, (const char *)tx.id.data);
     spend("a transaction", id, height);
     spend("a (producer, nonce)", hash_of2(span_text("nonce"), span_of(nonce, sizeof nonce)), height);
-    spend("an event id", hash_of2(span_text("event"), span_text(event)), height);
+    spend("an event id", event_key(tx.kind, tx.id), height);
 }
 
 /* The first who makes a height durable shows its transactions; the block id covers them for all others. */
 static void judge_block(uint64_t height, const Cybermesh__Outcome__V1__Outcome *outcome)
 {
-    memcpy(judge.blocks[height].bytes, outcome->block_id.data, HASH_BYTES);
+    struct judge_committed *block = &judge.blocks[height];
+    memcpy(block->id.bytes, outcome->block_id.data, HASH_BYTES);
+    if (block_header_decode(&block->header, span_of(outcome->header.data, outcome->header.len)) < 0)
+        violate("height %" PRIu64 " has no header", height);
     judge.height_max = height > judge.height_max ? height : judge.height_max;
     for (size_t i = 0; i < outcome->n_bodies; i++)
         judge_body(height, span_of(outcome->bodies[i].data, outcome->bodies[i].len));
@@ -225,9 +254,9 @@ void judge_outcome(uint32_t validator, uint64_t height, struct span outcome)
             violate("v%" PRIu32 " makes height %" PRIu64 " durable after %" PRIu64, validator, height, conduct->height);
         conduct->height = height;
         conduct->any_height = true;
-        if (hash_is_zero(&judge.blocks[height]))
+        if (hash_is_zero(&judge.blocks[height].id))
             judge_block(height, read);
-        else if (memcmp(judge.blocks[height].bytes, read->block_id.data, HASH_BYTES) != 0)
+        else if (memcmp(judge.blocks[height].id.bytes, read->block_id.data, HASH_BYTES) != 0)
             violate("a fork: v%" PRIu32 " commits another block at %" PRIu64, validator, height);
     }
     if (read)
@@ -242,6 +271,16 @@ void judge_base(uint32_t validator, uint64_t height, uint64_t contents)
         judge.contents[height] = contents;
     else if (judge.contents[height] != contents)
         violate("the database of v%" PRIu32 " differs at height %" PRIu64, validator, height);
+}
+
+const struct judge_committed *judge_committed_at(uint64_t height)
+{
+    return height < HEIGHTS_MAX && !hash_is_zero(&judge.blocks[height].id) ? &judge.blocks[height] : NULL;
+}
+
+uint64_t judge_executord_height(uint32_t validator)
+{
+    return judge.conduct[validator].height;
 }
 
 uint64_t judge_height_max(void)
@@ -348,7 +387,7 @@ void judge_shown(const struct process *process, const char *name, uint64_t value
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
 
-static bool is_whole(uint32_t validator)
+bool judge_is_whole(uint32_t validator)
 {
     for (int stage = 0; stage < STAGE_COUNT; stage++) {
         if (!process_is_up(&world.validators[validator].stages[stage]))
@@ -371,7 +410,7 @@ static bool has_settled(uint32_t validator)
 bool judge_is_settled(void)
 {
     for (uint32_t i = 0; i < world.n; i++) {
-        if (is_whole(i) && !has_settled(i))
+        if (judge_is_whole(i) && !has_settled(i))
             return false;
     }
     return true;
@@ -399,7 +438,7 @@ static void judge_verdict(uint32_t validator, const struct published *record)
 void judge_verdicts(void)
 {
     for (uint32_t i = 0; i < world.n; i++) {
-        for (size_t k = 0; is_whole(i) && k < judge.record_count; k++)
+        for (size_t k = 0; judge_is_whole(i) && k < judge.record_count; k++)
             judge_verdict(i, &judge.records[k]);
     }
 }

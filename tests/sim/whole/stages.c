@@ -1,4 +1,4 @@
-/* stages.c - the five daemons: their keys, their configuration, how they begin and end.
+/* stages.c - the six daemons: their keys, their configuration, how they begin and end.
  *
  * The configuration is the daemons' own defaults and what a testnet writes, but for smaller limits, so that a short run
  * reaches them.
@@ -9,6 +9,8 @@
 #include "common/base/tx.h"
 #include "common/edge/bus.h"
 #include "common/edge/config.h"
+#include "services/apid/apid.h"
+#include "services/apid/apid_config.h"
 #include "services/consensusd/consensusd.h"
 #include "services/consensusd/consensusd_config.h"
 #include "services/executord/executord.h"
@@ -83,12 +85,25 @@ static const char *const ingestd_settings[] = {"KAFKA_BROKERS",
                                                "control.%",
                                                NULL};
 
+static const char *const apid_settings[] = {"API_LISTEN",
+                                            "127.0.0.1:0",
+                                            "DB_DSN",
+                                            "dbname=v%",
+                                            "QUERY_EXECUTORD_ENDPOINT",
+                                            "ipc://ipc/q1.sock",
+                                            "QUERY_CONSENSUSD_ENDPOINT",
+                                            "ipc://ipc/q2.sock",
+                                            "QUERY_MEMPOOLD_ENDPOINT",
+                                            "ipc://ipc/q3.sock",
+                                            NULL};
+
 static const struct kind kinds[STAGE_COUNT] = {
     [STAGE_EXECUTORD] = {sizeof(struct executord_config), &executord_config_table, executord_settings},
     [STAGE_CONSENSUSD] = {sizeof(struct consensusd_config), &consensusd_config_table, consensusd_settings},
     [STAGE_MEMPOOLD] = {sizeof(struct mempoold_config), &mempoold_config_table, mempoold_settings},
     [STAGE_PERSISTD] = {sizeof(struct persistd_config), &persistd_config_table, persistd_settings},
     [STAGE_INGESTD] = {sizeof(struct ingestd_config), &ingestd_config_table, ingestd_settings},
+    [STAGE_APID] = {sizeof(struct apid_config), &apid_config_table, apid_settings},
 };
 
 /* --- keys and genesis --------------------------------------------------------------------------------------------- */
@@ -239,6 +254,8 @@ static int open_daemon(struct process *process)
         return persistd_new((struct persistd **)out, config);
     case STAGE_INGESTD:
         return ingestd_new((struct ingestd **)out, config);
+    case STAGE_APID:
+        return apid_new((struct apid **)out, config);
     case STAGE_COUNT:
         break;
     }
@@ -263,6 +280,9 @@ static void close_daemon(struct process *process)
         break;
     case STAGE_INGESTD:
         ingestd_destroy((struct ingestd **)self);
+        break;
+    case STAGE_APID:
+        apid_destroy((struct apid **)self);
         break;
     case STAGE_COUNT:
         break;

@@ -4,9 +4,10 @@
 #include <stdio.h>
 
 #include "tests/sim/whole/events.h"
+#include "tests/sim/whole/reader.h"
 #include "tests/sim/whole/world.h"
 
-enum { ACTIONS = 70, STEP_MS = 10, RESTART_PPM = 100000 };
+enum { ACTIONS = 70, STEP_MS = 10, RESTART_PPM = 100000, AWAY_MS_MAX = 4000 };
 
 static uint32_t any(void)
 {
@@ -76,6 +77,25 @@ static void kill_and_start(void)
     process_kill(process);
     world_run(world_below(50) * WORLD_MS);
     process_start(process);
+}
+
+/* All at once; executord is there, is away for long, or goes and comes back meanwhile. */
+static void many_questions(void)
+{
+    struct validator *validator = &world.validators[any()];
+    struct process *executord = &validator->stages[STAGE_EXECUTORD];
+    uint64_t how = world_below(3);
+    if (how == 1)
+        process_kill(executord);
+    reader_flood(&validator->stages[STAGE_APID]);
+    if (how == 1)
+        world_run(world_below(AWAY_MS_MAX) * WORLD_MS);
+    if (how != 2)
+        return;
+    world_run(world_below(READER_FLOOD_MS) * WORLD_MS);
+    process_kill(executord);
+    world_run(world_below(READER_FLOOD_MS) * WORLD_MS);
+    process_start(executord);
 }
 
 static void stop_one(void)
@@ -232,7 +252,7 @@ static action_fn *const actions[] = {
     some_events,    some_events,   odd_events,     start_validator, start_all,      mend,           kill_one,
     kill_and_start, rival_events,  kill_and_start, stop_one,        stop_and_start, kill_at_a_step, kill_at_a_step,
     kill_validator, power_failure, cut_link,       partition,       clog_links,     change_network, slow_disk,
-    full_disk,      bad_base,      bad_broker,     rebalance,       jump_clock,     many_events,
+    full_disk,      bad_base,      bad_broker,     rebalance,       jump_clock,     many_events,    many_questions,
 };
 enum { ACTION_COUNT = ARRAY_COUNT(actions), ALWAYS = (1 << 6) - 1 };
 
@@ -254,14 +274,6 @@ static void faults(void)
         supervise();
         world_run((1 + world_below(gap_ms_max)) * WORLD_MS);
     }
-}
-
-static bool is_whole(uint32_t validator)
-{
-    bool whole = true;
-    for (int stage = 0; stage < STAGE_COUNT; stage++)
-        whole &= process_is_up(&world.validators[validator].stages[stage]);
-    return whole;
 }
 
 static void heal_process(struct process *process)
@@ -286,7 +298,7 @@ static void heal(void)
         validator->base_fail_ppm = 0;
         validator->base_away_until_us = 0;
         validator->wall_skew_ms = (int64_t)world_below(1001) - 500;
-        if (dead_max > 0 && !is_whole(i)) {
+        if (dead_max > 0 && !judge_is_whole(i)) {
             for_all(i, process_kill);
             dead_max--;
         } else {
@@ -317,6 +329,7 @@ static void begin(const struct story_options *options)
         change_network();
     start_all();
     some_events();
+    reader_begin();
 }
 
 void story_run(struct story_result *out, const struct story_options *options)
@@ -327,8 +340,10 @@ void story_run(struct story_result *out, const struct story_options *options)
     if (!is_broken()) {
         heal();
         out->settle_ms = settle();
-        if (out->settle_ms != UINT64_MAX)
+        if (out->settle_ms != UINT64_MAX) {
             judge_verdicts();
+            reader_ask_all();
+        }
     }
     if (is_broken())
         snprintf(out->failure, sizeof out->failure, "%s", world.violation);
@@ -342,4 +357,5 @@ void story_run(struct story_result *out, const struct story_options *options)
     out->heights = judge_height_max();
     out->records = judge_record_count();
     world_end();
+    reader_end();
 }

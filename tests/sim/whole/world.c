@@ -6,7 +6,9 @@
 
 #include <sodium.h>
 
-const char *const stage_names[STAGE_COUNT] = {"executord", "consensusd", "mempoold", "persistd", "ingestd"};
+const char *const stage_names[STAGE_COUNT] = {"executord", "consensusd", "mempoold", "persistd", "ingestd", "apid"};
+
+enum { STALL_US = 50000 };
 
 struct world world;
 
@@ -127,6 +129,8 @@ bool world_point(void)
 void world_wait(uint64_t duration_us)
 {
     world.spent_us += duration_us;
+    if (duration_us >= STALL_US)
+        world.current->stalled_until_us = world_now_us();
 }
 
 void world_mark(uint64_t number)
@@ -179,6 +183,7 @@ void process_start(struct process *process)
     process->born_us = world.now_us;
     process->clock_base_us = (1000 + world_below(100000)) * WORLD_MS;
     process->busy_until_us = 0;
+    process->stalled_until_us = 0;
     if (world.trace)
         trace_line("starts");
     int rc = stages_open(process);

@@ -1,8 +1,8 @@
 /* world.h - whole validators on virtual time: what the files of this simulation share.
  *
- * The five processes of every validator (all but apid, which changes nothing) are the real ones, shells and cores, as
- * their *_new() makes them. What stands under them is virtual: common/edge/{loop,workers,bus,store,voted_mark,kafka,
- * admin,keyfile}.h and persistd's database.h and feed_store.h are implemented here a second time, on one queue of
+ * The six processes of every validator are the real ones, shells and cores, as their *_new() makes them. What stands
+ * under them is virtual: common/edge/{loop,workers,bus,store,voted_mark,kafka,admin,keyfile}.h, persistd's database.h
+ * and feed_store.h, and apid's database.h, http.h and watch.h are implemented here a second time, on one queue of
  * events. So who asks whom, what is resumed by height after a restart, and every frame are the real thing.
  *
  * A run is a function of its seed. Time is in microseconds. A handler takes no time, but for synced writes; what a
@@ -18,13 +18,22 @@
 #include <string.h>
 
 #include "common/base/attr.h"
+#include "common/base/block.h"
 #include "common/base/genesis.h"
 #include "common/base/hash.h"
 #include "common/base/map.h"
 #include "common/base/sign.h"
 #include "common/base/span.h"
 
-enum stage { STAGE_EXECUTORD, STAGE_CONSENSUSD, STAGE_MEMPOOLD, STAGE_PERSISTD, STAGE_INGESTD, STAGE_COUNT };
+enum stage {
+    STAGE_EXECUTORD,
+    STAGE_CONSENSUSD,
+    STAGE_MEMPOOLD,
+    STAGE_PERSISTD,
+    STAGE_INGESTD,
+    STAGE_APID,
+    STAGE_COUNT
+};
 extern const char *const stage_names[STAGE_COUNT];
 
 enum {
@@ -39,6 +48,7 @@ enum {
 struct loop;
 struct disk;
 struct base; /* a validator's database */
+struct http; /* apid's listener */
 
 /* One process: a life ends with a kill, a stop or its own failure. */
 struct process {
@@ -48,11 +58,13 @@ struct process {
     void *daemon; /* NULL: down */
     void *config; /* of this life */
     struct loop *loop;
-    bool dead;    /* killed: nothing that it still does counts */
-    bool stopped; /* by loop_stop() */
+    struct http *http; /* APID */
+    bool dead;         /* killed: nothing that it still does counts */
+    bool stopped;      /* by loop_stop() */
     bool crash_armed;
     uint32_t crash_countdown; /* of calls that leave the process */
     uint64_t busy_until_us;
+    uint64_t stalled_until_us; /* by one long wait */
     uint64_t born_us, clock_base_us;
     char failure[256]; /* its last error line */
     struct disk *disks;
@@ -147,7 +159,7 @@ static inline bool process_is_up(const struct process *process)
     return process->daemon != NULL;
 }
 
-/* --- stages.c: the five daemons ----------------------------------------------------------------------------------- */
+/* --- stages.c: the six daemons ------------------------------------------------------------------------------------ */
 
 MUST_USE int stages_open(struct process *process);
 void stages_close(struct process *process);
@@ -208,10 +220,13 @@ struct judge_record {
     int reason;        /* REFUSED: why */
     struct hash tx_id; /* REFUSED: zero */
     int64_t rival;     /* EITHER: number of the other record */
+    char anomaly[64];  /* id of the anomaly that it reports; "": it does not, or is bad */
 };
 /* Returns the record's number. */
 int64_t judge_published(const struct judge_record *record);
 size_t judge_record_count(void);
+/* NULL: no such number. */
+const struct judge_record *judge_record_at(uint64_t number);
 /* executord has made a block durable. */
 void judge_outcome(uint32_t validator, uint64_t height, struct span outcome);
 /* consensusd publishes. */
@@ -226,7 +241,21 @@ void judge_offset(uint32_t validator, uint32_t topic, uint32_t partition, int64_
 void judge_shown(const struct process *process, const char *name, uint64_t value);
 /* A process ended by itself. */
 void judge_ended(const struct process *process);
-/* Is everything published final on every validator that is up (all of its stages)? */
+/* What the ledger has. */
+struct judge_committed {
+    struct hash id;
+    struct block_header header;
+};
+/* NULL: nobody has committed this height. */
+const struct judge_committed *judge_committed_at(uint64_t height);
+/* Where a transaction, or the one that reports an anomaly, stands; -1: nowhere. */
+int64_t judge_tx_height(const struct hash *tx_id);
+int64_t judge_anomaly_height(const char *id);
+/* What its executord has made durable. */
+uint64_t judge_executord_height(uint32_t validator);
+/* Are all of its stages up? */
+bool judge_is_whole(uint32_t validator);
+/* Is everything published final on every validator that is whole? */
 bool judge_is_settled(void);
 /* Once settled: the verdicts agree. */
 void judge_verdicts(void);
