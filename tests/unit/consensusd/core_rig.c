@@ -248,6 +248,12 @@ void rig_checked(struct rig *self, const struct rig_block *block, bool ok)
              &(struct consensus_event){.type = CONSENSUS_CHECKED, .u.checked = {.block_id = block->id, .ok = ok}});
 }
 
+void rig_checked_with(struct rig *self, const struct rig_block *block, const struct schedule *schedule)
+{
+    rig_step(self, &(struct consensus_event){.type = CONSENSUS_CHECKED,
+                                             .u.checked = {.block_id = block->id, .ok = true, .schedule = *schedule}});
+}
+
 void rig_pool(struct rig *self, uint32_t tx_count, uint64_t oldest_age_ms)
 {
     rig_step(self, &(struct consensus_event){.type = CONSENSUS_POOL,

@@ -73,6 +73,8 @@ void rig_timeout(struct rig *self, uint32_t sender, uint64_t view, const struct 
 void rig_new_view(struct rig *self, uint32_t sender, const struct tc *tc);
 void rig_heartbeat(struct rig *self, uint32_t sender, const struct qc *high_qc, const struct tc *high_tc);
 void rig_checked(struct rig *self, const struct rig_block *block, bool ok);
+/* Executed with success; the answer names the leaders of the block's children. */
+void rig_checked_with(struct rig *self, const struct rig_block *block, const struct schedule *schedule);
 void rig_pool(struct rig *self, uint32_t tx_count, uint64_t oldest_age_ms);
 /* Propose, execute with success. */
 void rig_accept(struct rig *self, const struct rig_block *block, const struct qc *justify, const struct tc *tc);

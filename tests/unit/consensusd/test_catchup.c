@@ -369,6 +369,16 @@ static void an_answer_above_a_block_without_its_certificate_ends_nothing(void **
     assert_int_equal(written->u.persist.justify->view, certificates[1].view);
 }
 
+static void who_proposes_on_an_unknown_block_is_asked_for_it(void **state)
+{
+    (void)state;
+    struct rig_block next = rig_block(&rig, &chain[1], &certificates[1], 3, 0);
+    rig_propose(&rig, &next, &certificates[1], NULL);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 10);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, rig_leader(&rig, 3));
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -392,6 +402,7 @@ int main(void)
         STORY(a_block_that_is_not_executed_for_a_second_is_asked_for),
         STORY(an_answer_may_begin_with_what_is_committed),
         STORY(a_certificate_below_the_root_is_nothing_to_ask_for),
+        STORY(who_proposes_on_an_unknown_block_is_asked_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,6 +179,51 @@ static void a_long_chain_is_handed_out_in_order(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
 }
 
+/* The certificate of a block that is not here yet, in a chain that goes quiet after it: nobody shows it again. */
+static void a_certificate_that_came_before_its_block_makes_final(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 2, 0);
+    struct rig_block twin = rig_block(&rig, &first, &first_qc, 2, 1);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    rig_propose(&rig, &twin, &first_qc, NULL); /* of the same view, and nobody certified it */
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 1);
+    assert_int_equal(rig_status(&rig).committed_height, 0);
+    rig_propose(&rig, &second, &first_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit.block_id, &first.id, HASH_BYTES);
+    assert_proved(&rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit);
+}
+
+/* The third proposal came before the second one and waited; a still higher certificate is known by then. */
+static void a_certificate_that_waited_in_a_proposal_makes_final(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 2, 0);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    struct tc tc = rig_tc(&rig, 3, rig_others(&rig), &second_qc);
+    struct rig_block third = rig_block(&rig, &second, &second_qc, 4, 0);
+    struct qc third_qc = rig_qc(&rig, &third, rig_others(&rig));
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_propose(&rig, &third, &second_qc, &tc);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &third_qc, NULL);
+    assert_int_equal(rig_status(&rig).committed_height, 0);
+    rig_propose(&rig, &second, &first_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+    const struct consensus_commit *commit = &rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit;
+    assert_memory_equal(&commit->block_id, &first.id, HASH_BYTES);
+    assert_int_equal(commit->proof_header_count, 2);
+    assert_proved(commit);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -190,6 +235,8 @@ int main(void)
         STORY(the_lost_branch_is_forgotten),
         STORY(however_many_are_lost_at_once_each_is_forgotten),
         STORY(a_long_chain_is_handed_out_in_order),
+        STORY(a_certificate_that_came_before_its_block_makes_final),
+        STORY(a_certificate_that_waited_in_a_proposal_makes_final),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

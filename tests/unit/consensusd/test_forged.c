@@ -217,6 +217,53 @@ static void what_is_known_or_useless_costs_no_signature_check(void **state)
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
 }
 
+/* The tally has no room for views far below or far above; certificates of them are judged without it. */
+static void a_timeout_certificate_of_a_far_view_is_judged(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 1000, rig_others(&rig), &genesis);
+    tc.signatures[1].signature.bytes[3] ^= 1;
+    refuse_new_view(&tc);
+    tc.signatures[1].signature.bytes[3] ^= 1;
+    rig_new_view(&rig, rig_leader(&rig, 4), &tc);
+    assert_int_equal(rig_status(&rig).view, 1001);
+}
+
+static void a_vote_older_than_the_tally_is_dropped(void **state)
+{
+    (void)state;
+    struct rig_block first = first_block();
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block far = rig_block(&rig, &first, &qc, 1 + TALLY_VIEWS, 1);
+    struct tc tc = rig_tc(&rig, TALLY_VIEWS, rig_others(&rig), &qc);
+    rig_new_view(&rig, rig_leader(&rig, 4), &tc);
+    for (uint64_t i = 1; i <= RIG_QUORUM; i++)
+        rig_vote(&rig, rig_leader(&rig, i), rig_leader(&rig, i), &far);
+    assert_int_equal(rig_status(&rig).high_qc_view, 1 + TALLY_VIEWS);
+    rig_vote(&rig, rig_leader(&rig, 1), rig_leader(&rig, 1), &first);
+    assert_int_equal(rig_status(&rig).counters.dropped_stale, 1);
+    assert_int_equal(rig_status(&rig).counters.equivocations, 0);
+}
+
+/* Above the first blocks nobody's certificate is of view 0, whatever block it names. */
+static void the_genesis_certificate_justifies_no_later_block(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block root = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = rig_qc(&rig, &root, rig_others(&rig))};
+    rig_restart(&rig, &root, &voting);
+    struct qc unsigned_one = {.block_id = root.id};
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    struct rig_block block = rig_block(&rig, &root, &unsigned_one, 2, 1);
+    block.header.height = 1;
+    rig_reseal(&block);
+    rig_propose(&rig, &block, &unsigned_one, &tc);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -233,6 +280,9 @@ int main(void)
         STORY(timeouts_of_a_later_view_are_not_joined),
         STORY(the_genesis_certificate_is_good_after_commits),
         STORY(what_is_known_or_useless_costs_no_signature_check),
+        STORY(a_timeout_certificate_of_a_far_view_is_judged),
+        STORY(a_vote_older_than_the_tally_is_dropped),
+        STORY(the_genesis_certificate_justifies_no_later_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,6 +333,25 @@ static void where_nobody_knows_the_leaders_nothing_is_proposed(void **state)
     }
 }
 
+/* The distance is one between blocks with transactions: an empty one that came meanwhile makes it no longer. */
+static void an_empty_block_delays_no_transactions(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 3, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_tick(&rig, RIG_MIN_INTERVAL_MS);
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    rig_accept(&rig, &second, &qc, NULL);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_pool(&rig, 3, 0);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+    assert_true(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -355,6 +374,7 @@ int main(void)
         STORY(a_block_of_another_proposer_or_chain_is_not_proposed),
         STORY(without_work_the_clock_sleeps_until_the_heartbeat),
         STORY(where_nobody_knows_the_leaders_nothing_is_proposed),
+        STORY(an_empty_block_delays_no_transactions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

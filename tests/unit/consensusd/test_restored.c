@@ -3,6 +3,8 @@
  */
 #include "tests/unit/consensusd/core_rig.h"
 
+#include <string.h>
+
 static struct rig rig;
 
 static int start(void **state)
@@ -117,6 +119,14 @@ static void of_proposals_that_wait_the_newest_is_kept(void **state)
     rig_accept(&rig, &first, &genesis, NULL);
     rig_checked(&rig, &newer, true);
     assert_int_equal(rig_status(&rig).last_voted_view, 7);
+    /* In the order of their views. */
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    rig_propose(&rig, &older, &qc, NULL);
+    rig_propose(&rig, &newer, &qc, &tc);
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_checked(&rig, &newer, true);
+    assert_int_equal(rig_status(&rig).last_voted_view, 7);
 }
 
 /* Many blocks of one leader for its view: the tree has room for 512, and says what goes. */
@@ -125,12 +135,20 @@ static void a_flood_of_blocks_has_its_bound(void **state)
     (void)state;
     struct qc genesis = rig_genesis_qc(&rig);
     size_t forgotten = 0;
+    static struct hash ids[2 * CONSENSUS_BLOCKS_MAX];
     for (uint64_t i = 1; i <= 2 * CONSENSUS_BLOCKS_MAX; i++) {
         struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
         block.header.timestamp_ms += i;
         rig_reseal(&block);
+        ids[i - 1] = block.id;
         rig_propose(&rig, &block, &genesis, NULL);
-        forgotten += rig_count(&rig, CONSENSUS_FORGET);
+        for (size_t n = 0; n < rig_count(&rig, CONSENSUS_FORGET); n++, forgotten++) {
+            const struct hash *id = &rig_effect(&rig, CONSENSUS_FORGET, n)->u.forget;
+            size_t named = 0;
+            while (named + 1 < i && memcmp(&ids[named], id, HASH_BYTES) != 0)
+                named++;
+            assert_true(named + 1 < i); /* one of those that came before */
+        }
         assert_true(rig_status(&rig).blocks_held <= CONSENSUS_BLOCKS_MAX);
     }
     assert_int_equal(forgotten, CONSENSUS_BLOCKS_MAX + 1); /* the root is among those held */
@@ -150,6 +168,81 @@ static void a_refused_block_starts_no_timer(void **state)
     }
 }
 
+/* Nobody will ever execute it, so it is no work either. */
+static void a_child_of_a_refused_block_starts_no_timer(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 2);
+    rig_propose(&rig, &first, &genesis, NULL);
+    rig_checked(&rig, &first, false);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    for (int i = 0; i < 20; i++) {
+        rig_tick(&rig, 5000);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+}
+
+/* The lock is the certificate of a block above the root, which is not here: it is not the root's own. */
+static void the_lock_is_not_the_roots_certificate_unless_it_names_the_root(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc first_qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &first_qc, 2, 1);
+    struct consensus_voting voting = {.last_voted_view = 2, .high_qc = rig_qc(&rig, &second, rig_others(&rig))};
+    rig_restart(&rig, &first, &voting);
+    struct tc tc = rig_tc(&rig, 3, rig_others(&rig), &first_qc);
+    struct rig_block third = rig_block(&rig, &first, &first_qc, 4, 1);
+    rig_accept(&rig, &third, &first_qc, &tc);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
+    const struct qc *justify = rig_effect(&rig, CONSENSUS_PERSIST, 0)->u.persist.justify;
+    assert_int_equal(justify->view, 1);
+    assert_memory_equal(&justify->block_id, &first.id, HASH_BYTES);
+}
+
+/* A certified chain without two views that follow each other fills the tree, and nothing in it may go: the next block
+ * is left out, whoever made it, and nothing is built. */
+static void a_tree_that_is_full_of_certified_blocks_takes_no_more(void **state)
+{
+    (void)state;
+    rig.genesis.parameters.schedule_lag_blocks = CONSENSUS_BLOCKS_MAX; /* one epoch */
+    struct rig_block block = rig.root;
+    struct qc justify = rig_genesis_qc(&rig);
+    uint64_t view = 0;
+    while (rig_status(&rig).blocks_held < CONSENSUS_BLOCKS_MAX) {
+        view += 2;
+        while (rig_leader(&rig, view) == rig.self)
+            view++;
+        struct tc tc = rig_tc(&rig, view - 1, rig_others(&rig), &justify);
+        struct rig_block child = rig_block(&rig, &block, &justify, view, 1);
+        rig_accept(&rig, &child, &justify, &tc);
+        assert_int_equal(rig_count(&rig, CONSENSUS_FORGET), 0);
+        block = child;
+        justify = rig_qc(&rig, &block, rig_others(&rig));
+    }
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &justify, NULL);
+    uint32_t leader = rig_leader(&rig, view + 1);
+    if (leader != rig.self) {
+        struct rig_block child = rig_block(&rig, &block, &justify, view + 1, 1);
+        rig_propose(&rig, &child, &justify, NULL);
+    }
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    assert_int_equal(rig_status(&rig).blocks_held, CONSENSUS_BLOCKS_MAX);
+    while (rig_leader(&rig, view + 1) != rig.self)
+        view++;
+    struct tc tc = rig_tc(&rig, view, rig_others(&rig), &justify);
+    rig_new_view(&rig, rig_leader(&rig, view + 2), &tc);
+    rig_pool(&rig, RIG_TARGET_TXS + CONSENSUS_BLOCKS_MAX, 0);
+    rig_tick(&rig, 1000);
+    assert_int_equal(rig_leader(&rig, rig_status(&rig).view), rig.self);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -163,6 +256,9 @@ int main(void)
         STORY(of_proposals_that_wait_the_newest_is_kept),
         STORY(a_flood_of_blocks_has_its_bound),
         STORY(a_refused_block_starts_no_timer),
+        STORY(a_child_of_a_refused_block_starts_no_timer),
+        STORY(the_lock_is_not_the_roots_certificate_unless_it_names_the_root),
+        STORY(a_tree_that_is_full_of_certified_blocks_takes_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
