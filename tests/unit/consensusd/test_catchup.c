@@ -379,6 +379,16 @@ static void who_proposes_on_an_unknown_block_is_asked_for_it(void **state)
     assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, rig_leader(&rig, 3));
 }
 
+static void the_clock_wakes_it_when_it_is_time_to_ask(void **state)
+{
+    (void)state;
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[CHAIN - 1], NULL);
+    uint64_t due_ms = consensus_deadline_ms(rig.core);
+    assert_int_equal(due_ms, rig.now_ms + CONSENSUS_SYNC_RETRY_MS);
+    rig_tick(&rig, due_ms - rig.now_ms);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -403,6 +413,7 @@ int main(void)
         STORY(an_answer_may_begin_with_what_is_committed),
         STORY(a_certificate_below_the_root_is_nothing_to_ask_for),
         STORY(who_proposes_on_an_unknown_block_is_asked_for_it),
+        STORY(the_clock_wakes_it_when_it_is_time_to_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

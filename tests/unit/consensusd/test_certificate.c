@@ -227,6 +227,24 @@ static void votes_for_different_blocks_do_not_add_up(void **state)
     assert_int_equal(rig_status(&rig).counters.equivocations, 1);
 }
 
+static void the_timeout_certificate_is_kept_over_a_restart(void **state)
+{
+    (void)state;
+    struct rig_block first = first_block();
+    struct qc qc = rig_qc(&rig, &first, 0xf);
+    struct consensus_voting voting = {
+        .last_voted_view = 1, .high_qc = qc, .has_tc = true, .high_tc = rig_tc(&rig, 4, 0xf, &qc)};
+    rig_stop(&rig);
+    rig_start(&rig, 5, &voting);
+    assert_int_equal(rig_status(&rig).view, 5);
+    /* The higher of the two counts. */
+    struct rig_block sixth = rig_block(&rig, &first, &qc, 6, 1);
+    voting.high_qc = rig_qc(&rig, &sixth, 0xf);
+    rig_stop(&rig);
+    rig_start(&rig, 5, &voting);
+    assert_int_equal(rig_status(&rig).view, 7);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -244,6 +262,7 @@ int main(void)
         STORY(the_timeout_certificate_of_a_heartbeat_is_verified),
         STORY(a_certificate_of_votes_is_formed_once_there_is_a_quorum),
         STORY(votes_for_different_blocks_do_not_add_up),
+        STORY(the_timeout_certificate_is_kept_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,8 @@ static void however_many_are_lost_at_once_each_is_forgotten(void **state)
 static void a_long_chain_is_handed_out_in_order(void **state)
 {
     (void)state;
-    enum { CHAIN = CONSENSUS_COMMITS_AT_ONCE + 6 };
+    enum { CHAIN = 2 * CONSENSUS_COMMITS_AT_ONCE + 6 }; /* their proofs fit into no single step */
+    rig.genesis.parameters.schedule_lag_blocks = CHAIN; /* one epoch */
     struct rig_block block = rig.root;
     struct qc justify = rig_genesis_qc(&rig);
     uint64_t view = 1;
@@ -175,6 +176,7 @@ static void a_long_chain_is_handed_out_in_order(void **state)
             assert_int_equal(rig_effect(&rig, CONSENSUS_COMMIT, i)->u.commit.header.height, ++height);
         assert_int_equal(rig_status(&rig).committed_height, height);
         rig_tick(&rig, 1);
+        assert_true(rig_count(&rig, CONSENSUS_COMMIT) <= CONSENSUS_COMMITS_AT_ONCE);
     }
     assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 0);
 }
@@ -224,6 +226,50 @@ static void a_certificate_that_waited_in_a_proposal_makes_final(void **state)
     assert_proved(commit);
 }
 
+/* What is final waits for its execution; meanwhile a timeout shows a certificate from below. */
+static void an_older_certificate_calls_nothing_back(void **state)
+{
+    (void)state;
+    struct rig_block chain[4];
+    struct qc certificates[4], justify = rig_genesis_qc(&rig);
+    for (uint32_t i = 0; i < 4; i++) {
+        chain[i] = rig_block(&rig, i ? &chain[i - 1] : &rig.root, &justify, i + 1, 0);
+        rig_propose(&rig, &chain[i], &justify, NULL);
+        justify = certificates[i] = rig_qc(&rig, &chain[i], rig_others(&rig));
+    }
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[3], NULL); /* the third is final */
+    rig_timeout(&rig, rig_leader(&rig, 1), 5, &certificates[1]);
+    size_t committed = 0;
+    for (size_t i = 0; i < 4; i++) {
+        rig_checked(&rig, &chain[i], true);
+        committed += rig_count(&rig, CONSENSUS_COMMIT);
+    }
+    assert_int_equal(committed, 3);
+}
+
+/* Blocks from the store, of which only the last one's certificate is here: no nearer pair proves anything. */
+static void a_proof_ends_with_a_block_whose_certificate_is_here(void **state)
+{
+    (void)state;
+    struct rig_block chain[4];
+    struct qc justify = rig_genesis_qc(&rig);
+    for (uint32_t i = 0; i < 4; i++) {
+        chain[i] = rig_block(&rig, i ? &chain[i - 1] : &rig.root, &justify, i + 1, 0);
+        justify = rig_qc(&rig, &chain[i], rig_others(&rig));
+        rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RESTORED,
+                                                 .u.restored = {.header = chain[i].header, .tx_ids = chain[i].tx_ids}});
+    }
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &justify, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        rig_checked(&rig, &chain[i], true);
+        assert_int_equal(rig_count(&rig, CONSENSUS_COMMIT), 1);
+        const struct consensus_commit *commit = &rig_effect(&rig, CONSENSUS_COMMIT, 0)->u.commit;
+        assert_null(commit->qc);
+        assert_int_equal(commit->proof_header_count, 4 - i);
+        assert_proved(commit);
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -237,6 +283,8 @@ int main(void)
         STORY(a_long_chain_is_handed_out_in_order),
         STORY(a_certificate_that_came_before_its_block_makes_final),
         STORY(a_certificate_that_waited_in_a_proposal_makes_final),
+        STORY(an_older_certificate_calls_nothing_back),
+        STORY(a_proof_ends_with_a_block_whose_certificate_is_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

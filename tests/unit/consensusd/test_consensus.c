@@ -45,6 +45,11 @@ static void only_other_validators_are_heard(void **state)
     rig_vote(&rig, RIG_VALIDATORS, rig_leader(&rig, 1), &block);
     rig_vote(&rig, rig.self, rig.self, &block);
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
+    struct rig_block own = rig_block(&rig, &rig.root, &genesis, 5, 1);
+    struct tc tc = rig_tc(&rig, 4, rig_others(&rig), &genesis);
+    rig_propose(&rig, &own, &genesis, &tc); /* in our own name, from outside */
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 3);
+    assert_int_equal(rig_status(&rig).view, 1);
     assert_int_equal(rig_status(&rig).counters.signatures_verified, 0);
 }
 
@@ -203,6 +208,71 @@ static void the_next_tick_is_due_with_the_first_of_the_clocks(void **state)
     assert_int_equal(consensus_deadline_ms(rig.core), rig.now_ms + 100);
 }
 
+/* What was asked is forgotten there; what was refused stays refused. */
+static void an_executor_that_forgot_builds_again_and_refuses_for_good(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 1, NULL);
+    rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_EXECUTOR_RESET});
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
+    rig_stop(&rig);
+    rig_start(&rig, 5, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose(&rig, &first, &genesis, NULL);
+    rig_checked(&rig, &first, false);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_EXECUTOR_RESET});
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+}
+
+/* The leaders of the first views follow from the genesis file: nothing has to be stored for that. */
+static void the_genesis_blocks_leaders_are_known_without_a_store(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct consensus_config config = {.genesis = &rig.genesis,
+                                      .self = rig.self,
+                                      .key = rig.keys[rig.self],
+                                      .root = rig.root.header,
+                                      .root_id = rig.root.id,
+                                      .now_ms = rig.now_ms};
+    consensus_destroy(&rig.core);
+    assert_int_equal(consensus_new(&rig.core, &config), 0);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose(&rig, &block, &genesis, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 1);
+}
+
+/* What is committed is served from the store; what has no certificate here is not served, nor what stands on it. */
+static void only_certified_blocks_above_the_root_are_served(void **state)
+{
+    (void)state;
+    struct rig_block chain[4];
+    struct qc certificates[4], justify = rig_genesis_qc(&rig);
+    struct consensus_certified served[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        chain[i] = rig_block(&rig, i ? &chain[i - 1] : &rig.root, &justify, i + 1, 0);
+        justify = certificates[i] = rig_qc(&rig, &chain[i], rig_others(&rig));
+    }
+    restore(&chain[0], NULL);
+    restore(&chain[1], NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[1], NULL);
+    assert_int_equal(consensus_certified(rig.core, 1, served, 4), 0); /* the first has none */
+    assert_int_equal(consensus_certified(rig.core, 2, served, 4), 1);
+    rig_timeout(&rig, rig_leader(&rig, 1), 3, &certificates[0]);
+    assert_int_equal(consensus_certified(rig.core, 1, served, 4), 2);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[3], NULL); /* of a block that is not here */
+    assert_int_equal(consensus_certified(rig.core, 1, served, 4), 2);
+    rig_checked(&rig, &chain[0], true);
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+    for (uint64_t height = 0; height <= 1; height++)
+        assert_int_equal(consensus_certified(rig.core, height, served, 4), 0);
+    assert_int_equal(consensus_certified(rig.core, 2, served, 4), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -219,6 +289,9 @@ int main(void)
         STORY(who_never_voted_begins_with_its_last_blocks_certificate),
         STORY(the_certified_chain_is_served_from_a_height_up),
         STORY(the_next_tick_is_due_with_the_first_of_the_clocks),
+        STORY(an_executor_that_forgot_builds_again_and_refuses_for_good),
+        STORY(the_genesis_blocks_leaders_are_known_without_a_store),
+        STORY(only_certified_blocks_above_the_root_are_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,6 +264,62 @@ static void the_genesis_certificate_justifies_no_later_block(void **state)
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
 }
 
+/* It is good as a certificate, and would be the second link of a chain that nobody voted for. */
+static void the_genesis_certificate_certifies_no_later_block(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block root = first_block();
+    struct qc root_qc = rig_qc(&rig, &root, rig_others(&rig));
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = root_qc};
+    rig_restart(&rig, &root, &voting);
+    struct rig_block second = rig_block(&rig, &root, &root_qc, 2, 1);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    struct rig_block third = rig_block(&rig, &second, &second_qc, 3, 0);
+    rig_accept(&rig, &second, &root_qc, NULL);
+    rig_accept(&rig, &third, &second_qc, NULL);
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+    genesis.block_id = third.id;
+    rig_timeout(&rig, rig_leader(&rig, 1), 3, &genesis);
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+    struct consensus_certified served[4];
+    assert_int_equal(consensus_certified(rig.core, 3, served, 4), 0);
+}
+
+/* A proposal of an older view brings an older TC: what this validator shows and builds on stays the newest. */
+static void an_older_timeout_certificate_replaces_no_newer_one(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc newer = rig_tc(&rig, 5, rig_others(&rig), &genesis), older = rig_tc(&rig, 2, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &newer);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 3, 1);
+    rig_propose(&rig, &block, &genesis, &older);
+    assert_int_equal(rig_status(&rig).view, 6);
+    rig_tick(&rig, CONSENSUS_HEARTBEAT_MS);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SEND_HEARTBEAT, 0)->u.heartbeat.high_tc->view, 5);
+}
+
+/* A vote of the furthest view that is taken has the place of a view that is not too old for a proposal. */
+static void a_late_proposal_whose_place_is_taken_does_no_harm(void **state)
+{
+    (void)state;
+    enum { VIEW = TALLY_VIEWS + 2, LATE = VIEW + CONSENSUS_VIEWS_AHEAD_MAX - TALLY_VIEWS };
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, VIEW - 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    struct rig_block far = rig_block(&rig, &rig.root, &genesis, VIEW + CONSENSUS_VIEWS_AHEAD_MAX, 1);
+    uint32_t voter = rig_leader(&rig, LATE) == rig_leader(&rig, 1) ? rig_leader(&rig, 2) : rig_leader(&rig, 1);
+    rig_vote(&rig, voter, voter, &far);
+    struct tc late_tc = rig_tc(&rig, LATE - 1, rig_others(&rig), &genesis);
+    struct rig_block late = rig_block(&rig, &rig.root, &genesis, LATE, 1);
+    assert_true(rig_leader(&rig, LATE) != rig.self);
+    rig_propose(&rig, &late, &genesis, &late_tc);
+    rig_checked(&rig, &late, true);
+    assert_int_equal(rig_status(&rig).view, VIEW);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -283,6 +339,9 @@ int main(void)
         STORY(a_timeout_certificate_of_a_far_view_is_judged),
         STORY(a_vote_older_than_the_tally_is_dropped),
         STORY(the_genesis_certificate_justifies_no_later_block),
+        STORY(the_genesis_certificate_certifies_no_later_block),
+        STORY(an_older_timeout_certificate_replaces_no_newer_one),
+        STORY(a_late_proposal_whose_place_is_taken_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,9 @@ static void a_timeout_is_written_down_first_and_carries_the_lock(void **state)
     const struct consensus_voting *voting = rig_effect(&rig, CONSENSUS_PERSIST, 0)->u.persist.voting;
     assert_int_equal(voting->last_voted_view, 2);
     assert_int_equal(voting->timeout_high_qc_view, 1);
+    assert_true(voting->has_timeout);
+    assert_int_equal(voting->timeout_view, 2);
+    assert_null(rig_effect(&rig, CONSENSUS_PERSIST, 0)->u.persist.block_id);
     const struct consensus_timeout *timeout = &rig_effect(&rig, CONSENSUS_SEND_TIMEOUT, 0)->u.timeout;
     assert_int_equal(timeout->view, 2);
     assert_int_equal(timeout->high_qc->view, 1);
@@ -163,6 +166,7 @@ static void a_quorum_of_timeouts_ends_the_view_and_is_told(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_NEW_VIEW), 0);
     rig_timeout(&rig, rig_leader(&rig, 3), 1, &genesis);
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_NEW_VIEW), 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0); /* said once */
     const struct tc *tc = rig_effect(&rig, CONSENSUS_SEND_NEW_VIEW, 0)->u.new_view;
     assert_int_equal(tc->view, 1);
     assert_int_equal(tc_verify(tc, &rig.genesis), 0);
@@ -461,6 +465,77 @@ static void a_certificate_of_a_view_that_is_over_does_not_start_the_view_again(v
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
 }
 
+/* The own lock is higher than what all others name: the certificate of the timeouts has it. */
+static void the_own_certificate_may_be_the_highest(void **state)
+{
+    (void)state;
+    struct rig_block first = make_work();
+    struct qc genesis = rig_genesis_qc(&rig), qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    for (uint64_t i = 1; i <= 3; i++)
+        rig_timeout(&rig, rig_leader(&rig, i), 2, &genesis);
+    const struct tc *tc = rig_effect(&rig, CONSENSUS_SEND_NEW_VIEW, 0)->u.new_view;
+    assert_int_equal(tc->high_qc.view, 1);
+    assert_int_equal(tc_verify(tc, &rig.genesis), 0);
+}
+
+/* The others were there first; nobody says anything after this validator's own timer. */
+static void the_own_timeout_may_complete_the_certificate(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    make_work();
+    for (uint64_t i = 1; i <= 3; i++)
+        rig_timeout(&rig, rig_leader(&rig, i), 2, &genesis);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    assert_int_equal(rig_status(&rig).view, 2);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_NEW_VIEW), 1);
+    assert_int_equal(rig_status(&rig).view, 3);
+}
+
+/* A timeout that was joined is one like any other: the timer begins anew, and is longer. */
+static void after_a_joined_timeout_the_timer_begins_anew(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    make_work();
+    rig_tick(&rig, INITIAL_MS / 2);
+    rig_timeout(&rig, rig_leader(&rig, 1), 1, &genesis);
+    rig_timeout(&rig, rig_leader(&rig, 2), 1, &genesis);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+    rig_tick(&rig, INITIAL_MS * 3 / 2 - 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    rig_tick(&rig, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+}
+
+/* What the executor said was about transactions that are gone. */
+static void a_pool_that_was_empty_is_looked_at_again(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 1, INITIAL_MS);
+    rechecked(&rig.root.id, 1);
+    rig_pool(&rig, 0, 0);
+    rig_pool(&rig, 1, 0);
+    for (int i = 0; i < 5; i++) {
+        rig_tick(&rig, INITIAL_MS);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+}
+
+static void the_executor_is_asked_at_a_time_after_the_block(void **state)
+{
+    (void)state;
+    rig.wall_ms = rig.root.header.timestamp_ms - 500 - INITIAL_MS;
+    rig_pool(&rig, 1, INITIAL_MS);
+    rig_tick(&rig, 0);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_RECHECK, 0)->u.recheck.timestamp_ms, rig.root.header.timestamp_ms + 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -489,6 +564,11 @@ int main(void)
         STORY(heartbeats_come_twice_a_second_and_a_forged_one_is_dropped),
         STORY(the_pool_is_looked_at_only_when_nothing_else_is_work),
         STORY(a_certificate_of_a_view_that_is_over_does_not_start_the_view_again),
+        STORY(the_own_certificate_may_be_the_highest),
+        STORY(the_own_timeout_may_complete_the_certificate),
+        STORY(after_a_joined_timeout_the_timer_begins_anew),
+        STORY(a_pool_that_was_empty_is_looked_at_again),
+        STORY(the_executor_is_asked_at_a_time_after_the_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

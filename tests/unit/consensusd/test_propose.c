@@ -154,7 +154,9 @@ static void an_uncommitted_block_is_followed_by_an_empty_one(void **state)
     assert_int_equal(asked->excluded_count, 1);
     assert_memory_equal(asked->excluded, &first.id, HASH_BYTES);
     build(&first, &qc, 2, 0);
-    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 1);
+    const struct qc *justify = rig_effect(&rig, CONSENSUS_SEND_PROPOSAL, 0)->u.proposal.justify;
+    assert_memory_equal(&justify->block_id, &first.id, HASH_BYTES);
+    assert_int_equal(qc_verify(justify, &rig.genesis), 0);
 }
 
 static void blocks_with_transactions_keep_their_distance(void **state)
@@ -179,7 +181,7 @@ static void what_could_not_be_built_is_tried_again(void **state)
     rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_BUILD_FAILED, .u.built = {.view = 1}});
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
     uint64_t due_ms = consensus_deadline_ms(rig.core);
-    assert_true(due_ms > rig.now_ms && due_ms < rig.now_ms + 1000);
+    assert_true(due_ms > rig.now_ms && due_ms < rig.now_ms + 100);
     rig_tick(&rig, due_ms - rig.now_ms);
     assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 1);
 }
@@ -272,18 +274,24 @@ static void one_block_is_built_at_a_time(void **state)
 }
 
 /* What comes from executord is looked at, too. */
-static void a_block_of_another_proposer_or_chain_is_not_proposed(void **state)
+static void a_block_that_is_not_the_one_asked_for_is_not_proposed(void **state)
 {
     (void)state;
     struct qc genesis = rig_genesis_qc(&rig);
-    for (int what = 0; what < 2; what++) {
+    for (int what = 0; what < 5; what++) {
         rig_tick(&rig, 100);
         rig_pool(&rig, 2, 0);
         struct rig_block block = rig_block(&rig, &rig.root, &genesis, 1, 1);
         if (what == 0)
             block.header.proposer = rig.genesis.validators[rig_leader(&rig, 2)].id;
-        else
+        else if (what == 1)
             block.header.chain_id.bytes[0] ^= 1;
+        else if (what == 2)
+            block.header.parent_id.bytes[0] ^= 1;
+        else if (what == 3)
+            block.header.justify_view = 1;
+        else
+            block.header.justify_signers = 1;
         rig_step(&rig,
                  &(struct consensus_event){.type = CONSENSUS_BUILT,
                                            .u.built = {.view = 1, .header = block.header, .tx_ids = block.tx_ids}});
@@ -352,6 +360,66 @@ static void an_empty_block_delays_no_transactions(void **state)
     assert_true(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
 }
 
+static void what_was_committed_waits_no_more(void **state)
+{
+    (void)state;
+    for (uint32_t pooled = 2; pooled <= 3; pooled++) {
+        rig_stop(&rig);
+        rig_start(&rig, 3, NULL);
+        struct qc genesis = rig_genesis_qc(&rig);
+        struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+        rig_accept(&rig, &first, &genesis, NULL);
+        struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+        struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+        rig_accept(&rig, &second, &qc, NULL);
+        rig_pool(&rig, pooled, 0);
+        rig_tick(&rig, RIG_MIN_INTERVAL_MS);
+        struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &second_qc, NULL);
+        assert_int_equal(rig_status(&rig).committed_height, 1);
+        assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), pooled - 2);
+    }
+}
+
+/* A clock that is behind the proposer's of the parent: nobody would take a block that is not later than that. */
+static void a_block_is_built_later_than_its_parent_whatever_the_clock_says(void **state)
+{
+    (void)state;
+    rig.wall_ms = rig.root.header.timestamp_ms - 500;
+    rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.timestamp_ms, rig.root.header.timestamp_ms + 1);
+}
+
+/* The own block is the first of its epoch: who built it said who leads its children. */
+static void an_own_block_brings_the_leaders_of_its_children(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    rig_start(&rig, 2, NULL);
+    rig.genesis.parameters.schedule_epoch_blocks = 1;
+    rig.genesis.parameters.schedule_lag_blocks = 1;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_accept(&rig, &first, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_BUILT,
+                       .u.built = {.view = 2,
+                                   .header = second.header,
+                                   .schedule = {.count = 1, .leaders = {(uint8_t)rig_leader(&rig, 4)}}}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 1);
+    struct qc second_qc = rig_qc(&rig, &second, RIG_ALL);
+    struct rig_block third = rig_block(&rig, &second, &second_qc, 3, 0);
+    rig_propose(&rig, &third, &second_qc, NULL); /* by who would have led in the epoch before */
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    third.header.proposer = rig.genesis.validators[rig_leader(&rig, 4)].id;
+    rig_reseal(&third);
+    rig_propose_by(&rig, rig_leader(&rig, 4), rig_leader(&rig, 4), &third, &second_qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -371,10 +439,13 @@ int main(void)
         STORY(with_nothing_to_do_no_empty_block_is_proposed),
         STORY(a_leader_waits_for_the_parents_execution),
         STORY(one_block_is_built_at_a_time),
-        STORY(a_block_of_another_proposer_or_chain_is_not_proposed),
+        STORY(a_block_that_is_not_the_one_asked_for_is_not_proposed),
         STORY(without_work_the_clock_sleeps_until_the_heartbeat),
         STORY(where_nobody_knows_the_leaders_nothing_is_proposed),
         STORY(an_empty_block_delays_no_transactions),
+        STORY(what_was_committed_waits_no_more),
+        STORY(a_block_is_built_later_than_its_parent_whatever_the_clock_says),
+        STORY(an_own_block_brings_the_leaders_of_its_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ static void a_block_is_executed_then_written_down_then_voted_for(void **state)
     const struct consensus_effect *persist = rig_effect(&rig, CONSENSUS_PERSIST, 0);
     assert_int_equal(persist->u.persist.voting->last_voted_view, 1);
     assert_memory_equal(persist->u.persist.block_id, &block.id, HASH_BYTES);
+    assert_int_equal(persist->u.persist.header->height, 1);
     const struct consensus_vote *vote = &rig_effect(&rig, CONSENSUS_SEND_VOTE, 0)->u.vote;
     assert_int_equal(vote->view, 1);
     assert_int_equal(vote->height, 1);
