@@ -389,6 +389,44 @@ static void the_clock_wakes_it_when_it_is_time_to_ask(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
 }
 
+static void an_answer_that_stands_on_nothing_here_is_left(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    struct consensus_certified block = {.header = chain[2].header, .tx_ids = chain[2].tx_ids, .qc = &certificates[2]};
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = &block, .count = 1}});
+    assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 1);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+}
+
+/* Its lock names a block that it lacks, and nobody has said anything yet. */
+static void who_restarts_behind_asks_another(void **state)
+{
+    (void)state;
+    struct consensus_voting voting = {.last_voted_view = CHAIN, .high_qc = certificates[CHAIN - 1]};
+    struct rig_block root = rig.root;
+    rig_restart(&rig, &root, &voting);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 10);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+    assert_int_not_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, rig.self);
+}
+
+/* It is here; that it breaks a rule is no reason to fetch it. */
+static void a_block_that_was_refused_is_not_asked_for(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_propose(&rig, &chain[0], &genesis, NULL);
+    rig_checked(&rig, &chain[0], false);
+    rig_heartbeat(&rig, rig_leader(&rig, 2), &certificates[0], NULL);
+    for (int i = 0; i < 50; i++) {
+        rig_tick(&rig, 100);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -414,6 +452,9 @@ int main(void)
         STORY(a_certificate_below_the_root_is_nothing_to_ask_for),
         STORY(who_proposes_on_an_unknown_block_is_asked_for_it),
         STORY(the_clock_wakes_it_when_it_is_time_to_ask),
+        STORY(an_answer_that_stands_on_nothing_here_is_left),
+        STORY(who_restarts_behind_asks_another),
+        STORY(a_block_that_was_refused_is_not_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

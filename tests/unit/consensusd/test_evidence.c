@@ -186,6 +186,40 @@ static void who_is_known_to_have_equivocated_is_not_accused_again(void **state)
     assert_int_equal(rig_status(&rig).counters.offenders, 2);
 }
 
+/* The network doubles messages. */
+static void one_proposal_that_comes_twice_is_no_proof(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = block_of(1, 1);
+    rig_propose(&rig, &block, &genesis, NULL);
+    rig_propose(&rig, &block, &genesis, NULL); /* not voted for yet */
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.equivocations, 0);
+}
+
+static void whoever_the_offender_is_its_proof_is_taken_once(void **state)
+{
+    (void)state;
+    for (uint32_t liar = 0; liar < RIG_VALIDATORS; liar++) {
+        uint64_t witness = liar == rig_leader(&rig, 5) ? 4 : 5; /* another core has seen it */
+        rig_stop(&rig);
+        rig_start(&rig, witness, NULL);
+        struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+        rig_vote(&rig, liar, liar, &a);
+        rig_vote(&rig, liar, liar, &b);
+        struct equivocation proof = assert_told(liar, EQUIVOCATION_VOTE);
+        rig_stop(&rig);
+        rig_start(&rig, 5, NULL);
+        uint32_t teller = rig_leader(&rig, 3);
+        tell(teller, &proof);
+        assert_told(liar, EQUIVOCATION_VOTE);
+        tell(teller, &proof);
+        assert_nothing_told();
+        assert_int_equal(rig_status(&rig).counters.offenders, 1);
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -199,6 +233,8 @@ int main(void)
         STORY(two_votes_for_one_block_are_no_proof),
         STORY(proof_of_others_is_judged_and_told_on_once),
         STORY(who_is_known_to_have_equivocated_is_not_accused_again),
+        STORY(one_proposal_that_comes_twice_is_no_proof),
+        STORY(whoever_the_offender_is_its_proof_is_taken_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ static void a_certificate_lists_the_voters_of_one_block_by_index(void **state)
     assert_true(tally_qc(tally, tally_at(tally, 7), 9, &id, QUORUM, &qc));
     assert_int_equal(qc.view, 7);
     assert_int_equal(qc.height, 9);
+    assert_memory_equal(&qc.block_id, &id, HASH_BYTES);
     static const uint32_t voters[] = {0, 1, 3, 4};
     for (uint32_t i = 0; i < QUORUM; i++)
         assert_int_equal(qc.signatures[i].validator, voters[i]);
@@ -91,6 +92,27 @@ static void a_newer_view_takes_the_place_of_an_old_one(void **state)
     assert_non_null(tally_at(tally, 6));
 }
 
+/* A word about an old view is none about the view that has its place now. */
+static void a_newer_view_begins_without_timeouts_and_proposals(void **state)
+{
+    (void)state;
+    struct tally_view *view = tally_at(tally, 5);
+    for (uint32_t i = 0; i < QUORUM; i++) {
+        view->timeouts[i] = (struct tally_timeout){.known = true, .verified = true, .high_qc_view = 3};
+        view->proposals[i].known = true;
+    }
+    view->timeout_count = QUORUM;
+    view->best_qc = sample_qc(3, QUORUM);
+    struct tc tc;
+    assert_true(tally_tc(tally, view, QUORUM, &tc));
+    view = tally_at(tally, 5 + TALLY_VIEWS);
+    assert_false(tally_tc(tally, view, QUORUM, &tc));
+    assert_int_equal(view->timeout_count, 0);
+    assert_int_equal(view->best_qc.view, 0);
+    for (uint32_t i = 0; i < VALIDATORS; i++)
+        assert_false(view->timeouts[i].known || view->timeouts[i].verified || view->proposals[i].known);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -100,6 +122,7 @@ int main(void)
         STORY(a_vote_for_a_wrong_height_neither_counts_nor_spoils),
         STORY(timeouts_make_a_certificate_with_the_best_of_theirs),
         STORY(a_newer_view_takes_the_place_of_an_old_one),
+        STORY(a_newer_view_begins_without_timeouts_and_proposals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -767,6 +767,33 @@ static void who_misses_views_leads_no_more_from_the_next_epoch_on(void **state)
     world_end(&world);
 }
 
+/* Height 6 is the first whose children another epoch's schedule leads: its own skipped views are still the old one's.
+ */
+static void a_skipped_view_counts_by_the_parents_schedule(void **state)
+{
+    struct world world;
+    world_genesis(&world);
+    world.genesis.parameters.schedule_epoch_blocks = 4;
+    world.genesis.parameters.schedule_lag_blocks = 2;
+    world.genesis.parameters.reputation_missed_ppm = 400000;
+    world_start(&world, 1);
+    struct schedule schedule;
+    schedule_genesis(&schedule, &world.genesis);
+    uint32_t absent = schedule_leader(&schedule, 1);
+    commit_round(&world, 2, 0, schedule_leader(&schedule, 2));
+    for (uint64_t height = 2; height <= 5; height++)
+        commit_round(&world, 1, 0, schedule_leader(&schedule, 2));
+    assert_true(leads(&world, absent));
+    assert_int_equal(standing_of(&world, absent).views_missed, 1);
+    commit_round(&world, 5, 0, schedule_leader(&schedule, 2)); /* nobody of a whole turn was there */
+    assert_false(leads(&world, absent));
+    assert_int_equal(standing_of(&world, absent).views_missed, 2);
+    commit_round(&world, 5, 0, schedule_leader(&schedule, 2));
+    assert_int_equal(standing_of(&world, absent).views_missed, 2);
+    assert_int_equal(standing_of(&world, schedule_leader(&schedule, 2)).views_missed, 2);
+    world_end(&world);
+}
+
 static void a_replay_over_epochs_is_the_live_run(void **state)
 {
     struct world live, again;
@@ -949,6 +976,7 @@ int main(void)
         cmocka_unit_test(a_replay_is_the_live_run),
         cmocka_unit_test(a_block_changes_the_standings_of_those_it_names),
         cmocka_unit_test(who_misses_views_leads_no_more_from_the_next_epoch_on),
+        cmocka_unit_test(a_skipped_view_counts_by_the_parents_schedule),
         cmocka_unit_test(a_replay_over_epochs_is_the_live_run),
         cmocka_unit_test(a_replay_of_changed_bytes_is_corrupt),
         cmocka_unit_test(forks_and_failed_checks_leave_nothing_behind),
