@@ -427,6 +427,19 @@ static void a_block_that_was_refused_is_not_asked_for(void **state)
     }
 }
 
+/* The chain went on since somebody showed its certificate: the answer has more, and a later timeout names that. */
+static void a_certificate_that_comes_with_a_block_raises_the_lock(void **state)
+{
+    (void)state;
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &certificates[1], NULL);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 10);
+    assert_int_equal(rig_status(&rig).high_qc_view, 2);
+    answer(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, CHAIN);
+    assert_int_equal(rig_status(&rig).high_qc_view, CHAIN);
+    assert_int_equal(rig_status(&rig).view, CHAIN + 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -455,6 +468,7 @@ int main(void)
         STORY(an_answer_that_stands_on_nothing_here_is_left),
         STORY(who_restarts_behind_asks_another),
         STORY(a_block_that_was_refused_is_not_asked_for),
+        STORY(a_certificate_that_comes_with_a_block_raises_the_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,7 @@ static void however_many_are_lost_at_once_each_is_forgotten(void **state)
 static void a_long_chain_is_handed_out_in_order(void **state)
 {
     (void)state;
-    enum { CHAIN = 2 * CONSENSUS_COMMITS_AT_ONCE + 6 }; /* their proofs fit into no single step */
+    enum { CHAIN = 2 * CONSENSUS_COMMITS_AT_ONCE - 8 }; /* their proofs fit into no single step */
     rig.genesis.parameters.schedule_lag_blocks = CHAIN; /* one epoch */
     struct rig_block block = rig.root;
     struct qc justify = rig_genesis_qc(&rig);

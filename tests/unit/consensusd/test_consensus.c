@@ -34,6 +34,8 @@ static void a_validator_outside_the_genesis_file_cannot_start(void **state)
     struct consensus *core = NULL;
     struct consensus_config config = {.genesis = &rig.genesis, .self = RIG_VALIDATORS, .root = rig.root.header};
     assert_int_equal(consensus_new(&core, &config), -EINVAL);
+    rig.genesis.validator_count = GENESIS_VALIDATORS_MAX + 1;
+    assert_int_equal(consensus_new(&core, &config), -EINVAL);
     assert_null(core);
 }
 

@@ -320,6 +320,30 @@ static void a_late_proposal_whose_place_is_taken_does_no_harm(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 0);
 }
 
+/* Old proposals, told again and again: neither a signature check nor a place to wait. */
+static void a_proposal_that_is_long_over_is_not_looked_at(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = first_block();
+    struct tc tc = rig_tc(&rig, TALLY_VIEWS, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 4), &tc);
+    uint64_t verified = rig_status(&rig).counters.signatures_verified;
+    rig_propose(&rig, &first, &genesis, NULL);
+    assert_int_equal(rig_status(&rig).counters.dropped_stale, 1);
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, verified);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    /* One that lost: its parent is below the root. */
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct consensus_voting voting = {.last_voted_view = 1, .high_qc = qc};
+    struct rig_block lost = rig_block(&rig, &rig.root, &genesis, 2, 1);
+    struct tc lost_tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_restart(&rig, &first, &voting);
+    rig_propose(&rig, &lost, &genesis, &lost_tc);
+    assert_int_equal(rig_status(&rig).counters.dropped_stale, 1);
+    assert_int_equal(rig_status(&rig).blocks_held, 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -342,6 +366,7 @@ int main(void)
         STORY(the_genesis_certificate_certifies_no_later_block),
         STORY(an_older_timeout_certificate_replaces_no_newer_one),
         STORY(a_late_proposal_whose_place_is_taken_does_no_harm),
+        STORY(a_proposal_that_is_long_over_is_not_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
