@@ -201,6 +201,9 @@ static void the_timeout_certificate_of_a_heartbeat_is_verified(void **state)
     rig_heartbeat(&rig, rig_leader(&rig, 1), &genesis, &tc);
     assert_int_equal(rig_status(&rig).view, 1);
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 1);
+    tc.signatures[2].signature.bytes[7] ^= 1;
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &genesis, &tc);
+    assert_int_equal(rig_status(&rig).view, 2);
 }
 
 static void a_certificate_of_votes_is_formed_once_there_is_a_quorum(void **state)
@@ -245,6 +248,19 @@ static void the_timeout_certificate_is_kept_over_a_restart(void **state)
     assert_int_equal(rig_status(&rig).view, 7);
 }
 
+/* Whether the block is here, and however often it is shown. */
+static void a_forged_certificate_of_a_known_block_is_refused_each_time(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = first_block();
+    rig_propose(&rig, &block, &genesis, NULL);
+    struct qc qc = rig_qc(&rig, &block, rig_others(&rig));
+    qc.signatures[2].signature.bytes[11] ^= 1;
+    for (int again = 0; again < 3; again++)
+        assert_bad_qc(&qc);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -263,6 +279,7 @@ int main(void)
         STORY(a_certificate_of_votes_is_formed_once_there_is_a_quorum),
         STORY(votes_for_different_blocks_do_not_add_up),
         STORY(the_timeout_certificate_is_kept_over_a_restart),
+        STORY(a_forged_certificate_of_a_known_block_is_refused_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,6 +220,20 @@ static void whoever_the_offender_is_its_proof_is_taken_once(void **state)
     }
 }
 
+static void what_is_known_of_one_is_not_forgotten_for_another(void **state)
+{
+    (void)state;
+    uint32_t first = rig_leader(&rig, 2), second = rig_leader(&rig, 3);
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_ACCUSED, .u.accused = UINT64_C(1) << first});
+    rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_ACCUSED, .u.accused = UINT64_C(1) << second});
+    assert_int_equal(rig_status(&rig).counters.offenders, 2);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    rig_vote(&rig, first, first, &a);
+    rig_vote(&rig, first, first, &b);
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.offenders, 2);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -235,6 +249,7 @@ int main(void)
         STORY(who_is_known_to_have_equivocated_is_not_accused_again),
         STORY(one_proposal_that_comes_twice_is_no_proof),
         STORY(whoever_the_offender_is_its_proof_is_taken_once),
+        STORY(what_is_known_of_one_is_not_forgotten_for_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

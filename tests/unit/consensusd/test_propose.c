@@ -420,6 +420,23 @@ static void an_own_block_brings_the_leaders_of_its_children(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 1);
 }
 
+static void what_is_in_an_uncommitted_block_is_not_proposed_again(void **state)
+{
+    (void)state;
+    for (uint32_t pooled = 2; pooled <= 3; pooled++) {
+        rig_stop(&rig);
+        rig_start(&rig, 2, NULL);
+        struct qc genesis = rig_genesis_qc(&rig);
+        struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+        rig_accept(&rig, &first, &genesis, NULL);
+        rig_pool(&rig, pooled, 0);
+        rig_tick(&rig, RIG_MIN_INTERVAL_MS);
+        struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+        rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+        assert_int_equal(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs, pooled > 2);
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -446,6 +463,7 @@ int main(void)
         STORY(what_was_committed_waits_no_more),
         STORY(a_block_is_built_later_than_its_parent_whatever_the_clock_says),
         STORY(an_own_block_brings_the_leaders_of_its_children),
+        STORY(what_is_in_an_uncommitted_block_is_not_proposed_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,38 @@ static void a_view_above_the_floor_is_not_enough(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
 }
 
+/* The certificate of the view just below the floor leads into the floor's view: there the lost state may have spoken.
+ */
+static void the_view_of_the_floor_is_not_timed_out_of(void **state)
+{
+    (void)state;
+    rig_start_above(&rig, 5, NULL, 2);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    rig_accept(&rig, &first, &genesis, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    assert_int_equal(rig_status(&rig).view, 2);
+    for (uint64_t i = 1; i <= 2; i++) {
+        rig_timeout(&rig, rig_leader(&rig, i), 2, &qc);
+        rig_tick(&rig, 60000);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+    assert_int_equal(rig_status(&rig).counters.timeouts_sent, 0);
+}
+
+/* The certificate is enough: its block need not be here, nor ever come. */
+static void the_block_that_was_signed_elsewhere_may_be_missing(void **state)
+{
+    (void)state;
+    rig_start(&rig, 5, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, RIG_ALL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    assert_int_equal(rig_status(&rig).used_elsewhere_view, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +177,8 @@ int main(void)
         STORY(a_view_above_the_floor_is_not_enough),
         STORY(who_is_silent_has_no_block_built),
         STORY(own_signatures_below_the_floor_are_no_surprise),
+        STORY(the_view_of_the_floor_is_not_timed_out_of),
+        STORY(the_block_that_was_signed_elsewhere_may_be_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

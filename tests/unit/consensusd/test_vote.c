@@ -492,6 +492,20 @@ static void only_the_signers_of_a_timeout_certificate_count(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
 }
 
+static void a_block_is_executed_after_its_parent(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 1);
+    rig_propose(&rig, &first, &genesis, NULL);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    rig_checked(&rig, &first, true);
+    assert_memory_equal(&rig_effect(&rig, CONSENSUS_CHECK, 0)->u.check.block_id, &second.id, HASH_BYTES);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -528,6 +542,7 @@ int main(void)
         STORY(an_answer_about_an_unknown_block_changes_nothing),
         STORY(who_does_not_lead_costs_no_signature_check),
         STORY(only_the_signers_of_a_timeout_certificate_count),
+        STORY(a_block_is_executed_after_its_parent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
