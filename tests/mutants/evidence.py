@@ -39,6 +39,10 @@ MUTANTS = [
     # On its way.
     mutant("evidence-of-one-vote-per-block", "two votes for one block are no equivocation", "consensusd_evidence",
            (EVIDENCE, "    if (hash_equal(&vote->block_id, &before->block_id))\n        return;\n", "")),
+    mutant("evidence-of-one-proposal-twice", "a proposal that comes twice is no equivocation", "consensusd_evidence",
+           ("services/consensusd/evidence.c", "    if (hash_equal(&before->statement.block_id, &proposal->block_id))\n        return;\n", "")),
+    mutant("evidence-known-is-forgotten", "what is known of one offender stays when another is known", "consensusd_evidence",
+           ("services/consensusd/evidence.c", "    self->accused |= validators;", "    self->accused = validators;")),
     mutant("evidence-told-is-not-verified", "a proof that another validator tells is verified", "consensusd_evidence",
            (EVIDENCE, "if (offender < 0 || equivocation_verify(equivocation, self->genesis) != 0) {",
             "if (offender < 0) {")),

@@ -49,6 +49,9 @@ MUTANTS = [
             "if (!leaf || expires_at_s - (int64_t)self->genesis->parameters.tx_max_age_s >= now_s)")),
 
     # Who leads.
+    mutant("skipped-by-the-next-schedule", "skipped views count by the schedule of the parent's chain", UNIT,
+           ("services/executord/committee.c", "record_key_schedule(schedule_epoch(&genesis->parameters, block->height - 1));",
+            "record_key_schedule(schedule_epoch(&genesis->parameters, block->height));")),
     mutant("schedule-from-live-standings", "leaders follow from the standings frozen at the epoch", UNIT + ("executord_punishment", "executord_executord"),
            ("services/executord/committee.c", """    struct record_key key = record_key_schedule(schedule_epoch(&genesis->parameters, height));
     decode_schedule(out, state_find(root, &key.hash));""", """    struct schedule_standing live[GENESIS_VALIDATORS_MAX];
