@@ -119,6 +119,22 @@ static void the_new_root_keeps_its_descendants_only(void **state)
     blocktree_bury(tree);
 }
 
+/* What was kept once is judged anew each time. */
+static void a_branch_that_was_kept_is_lost_with_the_next_root(void **state)
+{
+    (void)state;
+    struct block *evicted = NULL;
+    struct block *a = insert(blocktree_root(tree), 1, 20, &evicted);
+    struct block *b = insert(a, 2, 21, &evicted), *c = insert(a, 3, 22, &evicted);
+    assert_null(blocktree_advance(tree, a)->next);
+    blocktree_bury(tree);
+    struct block *removed = blocktree_advance(tree, b);
+    assert_ptr_equal(removed, a);
+    assert_ptr_equal(removed->next, c);
+    assert_int_equal(blocktree_count(tree), 1);
+    blocktree_bury(tree);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -129,6 +145,7 @@ int main(void)
         STORY(a_full_tree_keeps_parents_certified_blocks_and_the_new_ones_parent),
         STORY(a_full_tree_of_certified_blocks_takes_no_more),
         STORY(the_new_root_keeps_its_descendants_only),
+        STORY(a_branch_that_was_kept_is_lost_with_the_next_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

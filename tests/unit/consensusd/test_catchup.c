@@ -81,6 +81,7 @@ static void proved_blocks_are_executed_and_committed(void **state)
     (void)state;
     uint32_t peer = fall_behind();
     answer(peer, CHAIN);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0); /* there is no more */
     size_t committed = 0;
     for (size_t i = 0; i < CHAIN; i++) {
         rig_checked(&rig, &chain[i], true);
@@ -440,6 +441,63 @@ static void a_certificate_that_comes_with_a_block_raises_the_lock(void **state)
     assert_int_equal(rig_status(&rig).view, CHAIN + 1);
 }
 
+static void an_empty_answer_is_not_followed_by_a_question_at_once(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    for (int again = 0; again < 3; again++) {
+        answer(peer, 0);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
+    }
+    rig_tick(&rig, CONSENSUS_SYNC_RETRY_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+}
+
+/* What came first may have been of a fork that lost: the next question begins above the root again. */
+static void an_answer_that_does_not_fit_the_last_one_begins_anew(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    answer(peer, 2);
+    peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, 3);
+    struct consensus_certified block = {.header = chain[3].header, .tx_ids = chain[3].tx_ids, .qc = &certificates[3]};
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = &block, .count = 1}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 100);
+    assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, 1);
+}
+
+/* What a step may bring has its bound, and what a tree may hold: the rest of a long answer is asked for again. */
+static void of_a_long_answer_the_beginning_is_taken(void **state)
+{
+    (void)state;
+    enum { LONG = CONSENSUS_SYNCED_MAX + 10 };
+    static struct rig_block blocks[LONG];
+    static struct qc qcs[LONG];
+    static struct consensus_certified certified[LONG];
+    struct qc justify = rig_genesis_qc(&rig);
+    for (uint32_t i = 0; i < LONG; i++) {
+        blocks[i] = rig_block(&rig, i ? &blocks[i - 1] : &rig.root, &justify, i + 1, 0);
+        justify = qcs[i] = rig_qc(&rig, &blocks[i], rig_others(&rig));
+        certified[i] = (struct consensus_certified){.header = blocks[i].header, .qc = &qcs[i]};
+    }
+    certificates[CHAIN - 1] = justify;
+    uint32_t peer = fall_behind();
+    for (int again = 0; again < 4; again++) {
+        rig_step(&rig, &(struct consensus_event){
+                           .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = certified, .count = LONG}});
+        if (again == 0)
+            assert_int_equal(rig_status(&rig).blocks_held, 1 + CONSENSUS_SYNCED_MAX);
+        assert_true(rig_status(&rig).blocks_held <= CONSENSUS_BLOCKS_MAX);
+        rig_tick(&rig, 5000);
+        const struct consensus_effect *asked_again = rig_effect(&rig, CONSENSUS_SYNC, 0);
+        peer = asked_again ? asked_again->u.sync.peer : peer;
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -469,6 +527,9 @@ int main(void)
         STORY(who_restarts_behind_asks_another),
         STORY(a_block_that_was_refused_is_not_asked_for),
         STORY(a_certificate_that_comes_with_a_block_raises_the_lock),
+        STORY(an_empty_answer_is_not_followed_by_a_question_at_once),
+        STORY(an_answer_that_does_not_fit_the_last_one_begins_anew),
+        STORY(of_a_long_answer_the_beginning_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

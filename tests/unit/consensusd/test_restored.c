@@ -205,23 +205,30 @@ static void the_lock_is_not_the_roots_certificate_unless_it_names_the_root(void 
     assert_memory_equal(&justify->block_id, &first.id, HASH_BYTES);
 }
 
-/* A chain in which no two views follow each other fills the tree, and nothing in it may go: the next block is left out,
- * whoever made it, and nothing is built. */
-static void a_tree_in_which_nothing_may_go_takes_no_more(void **state)
+/* A chain in which no two views follow each other fills the tree, and nothing in it may go. Returns its last block,
+ * whose view is *view. */
+static struct rig_block fill_tree(uint64_t *view)
 {
-    (void)state;
     rig.genesis.parameters.schedule_lag_blocks = CONSENSUS_BLOCKS_MAX; /* one epoch */
     struct rig_block block = rig.root;
     struct qc justify = rig_genesis_qc(&rig);
-    uint64_t view = 0;
-    while (block.header.height + 1 < CONSENSUS_BLOCKS_MAX) {
-        view += 2;
-        block = rig_block(&rig, &block, &justify, view, 1);
-        justify = (struct qc){.view = view, .height = block.header.height, .block_id = block.id};
+    for (*view = 0; block.header.height + 1 < CONSENSUS_BLOCKS_MAX;) {
+        *view += 2;
+        block = rig_block(&rig, &block, &justify, *view, 1);
+        justify = (struct qc){.view = *view, .height = block.header.height, .block_id = block.id};
         restore(&block, NULL);
         rig_checked(&rig, &block, true);
     }
     assert_int_equal(rig_status(&rig).blocks_held, CONSENSUS_BLOCKS_MAX);
+    return block;
+}
+
+/* The next block is left out, whoever made it, and nothing is built. */
+static void a_tree_in_which_nothing_may_go_takes_no_more(void **state)
+{
+    (void)state;
+    uint64_t view;
+    struct rig_block block = fill_tree(&view);
     struct qc qc = rig_qc(&rig, &block, rig_others(&rig));
     rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
     uint64_t turn = view + 1;
@@ -243,6 +250,27 @@ static void a_tree_in_which_nothing_may_go_takes_no_more(void **state)
     assert_int_equal(rig_status(&rig).blocks_held, CONSENSUS_BLOCKS_MAX);
 }
 
+static void nor_does_it_take_blocks_that_come_by_sync(void **state)
+{
+    (void)state;
+    uint64_t view;
+    struct rig_block block = fill_tree(&view);
+    struct qc qc = rig_qc(&rig, &block, rig_others(&rig));
+    struct rig_block next = rig_block(&rig, &block, &qc, view + 2, 0);
+    struct qc next_qc = rig_qc(&rig, &next, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
+    rig_heartbeat(&rig, rig_leader(&rig, 1), &next_qc, NULL);
+    for (int i = 0; i < 100 && rig_count(&rig, CONSENSUS_SYNC) == 0; i++)
+        rig_tick(&rig, 10);
+    uint32_t peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    struct consensus_certified certified = {.header = next.header, .qc = &next_qc};
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = peer, .u.synced = {.blocks = &certified, .count = 1}});
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    assert_int_equal(rig_status(&rig).blocks_held, CONSENSUS_BLOCKS_MAX);
+    assert_true(rig_status(&rig).behind);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -259,6 +287,7 @@ int main(void)
         STORY(a_child_of_a_refused_block_starts_no_timer),
         STORY(the_lock_is_not_the_roots_certificate_unless_it_names_the_root),
         STORY(a_tree_in_which_nothing_may_go_takes_no_more),
+        STORY(nor_does_it_take_blocks_that_come_by_sync),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
