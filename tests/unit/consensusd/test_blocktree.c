@@ -57,8 +57,8 @@ static void a_full_tree_gives_up_its_lowest_uncertified_leaf(void **state)
     struct block *root = blocktree_root(tree);
     struct block *low = insert(root, 1, 20, &evicted);
     low->has_qc = true;
-    struct block *middle = insert(low, 2, 21, &evicted);
     struct block *high = insert(root, 3, 25, &evicted);
+    struct block *middle = insert(low, 2, 21, &evicted); /* not the oldest one here */
     assert_non_null(high);
     assert_null(evicted);
     assert_non_null(insert(root, 4, 26, &evicted));

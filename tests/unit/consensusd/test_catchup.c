@@ -498,6 +498,17 @@ static void of_a_long_answer_the_beginning_is_taken(void **state)
     }
 }
 
+/* Heartbeats come twice a second from everybody: the answer is of who was asked. */
+static void who_was_asked_is_heard_whoever_shows_something_meanwhile(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    for (uint64_t i = 1; i <= 4; i++)
+        rig_heartbeat(&rig, rig_leader(&rig, i), &certificates[CHAIN - 1], NULL);
+    answer(peer, CHAIN);
+    assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -530,6 +541,7 @@ int main(void)
         STORY(an_empty_answer_is_not_followed_by_a_question_at_once),
         STORY(an_answer_that_does_not_fit_the_last_one_begins_anew),
         STORY(of_a_long_answer_the_beginning_is_taken),
+        STORY(who_was_asked_is_heard_whoever_shows_something_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,12 +147,16 @@ static void a_timeout_certificate_wants_a_quorum_of_distinct_signers(void **stat
     struct qc genesis = rig_genesis_qc(&rig);
     struct tc tc = rig_tc(&rig, 1, 0x7, &genesis);
     assert_bad_tc(&tc);
-    tc = rig_tc(&rig, 1, 0xf, &genesis);
-    tc.signatures[3] = tc.signatures[2];
-    assert_bad_tc(&tc);
-    tc = rig_tc(&rig, 1, 0xf, &genesis);
-    tc.signatures[0].signature.bytes[0] ^= 1;
-    assert_bad_tc(&tc);
+    for (uint32_t i = 1; i < RIG_QUORUM; i++) {
+        tc = rig_tc(&rig, 1, 0xf, &genesis);
+        tc.signatures[i] = tc.signatures[i - 1];
+        assert_bad_tc(&tc);
+    }
+    for (uint32_t i = 0; i < RIG_QUORUM; i++) {
+        tc = rig_tc(&rig, 1, 0xf, &genesis);
+        tc.signatures[i].signature.bytes[0] ^= 1;
+        assert_bad_tc(&tc);
+    }
     tc = rig_tc(&rig, 1, 0xf, &genesis);
     rig_new_view(&rig, rig_leader(&rig, 1), &tc);
     assert_int_equal(rig_status(&rig).view, 2);

@@ -560,6 +560,21 @@ static void timeouts_of_a_view_that_is_over_are_dropped(void **state)
     }
 }
 
+/* Transactions come all the time: each one is no reason to begin to wait anew. */
+static void a_growing_pool_stops_no_timer(void **state)
+{
+    (void)state;
+    rig_pool(&rig, 1, INITIAL_MS);
+    rechecked(&rig.root.id, 1);
+    for (uint32_t i = 2; i <= 10; i++) {
+        rig_tick(&rig, INITIAL_MS / 10);
+        rig_pool(&rig, i, INITIAL_MS);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+    rig_tick(&rig, INITIAL_MS / 10);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -594,6 +609,7 @@ int main(void)
         STORY(a_pool_that_was_empty_is_looked_at_again),
         STORY(the_executor_is_asked_at_a_time_after_the_block),
         STORY(timeouts_of_a_view_that_is_over_are_dropped),
+        STORY(a_growing_pool_stops_no_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

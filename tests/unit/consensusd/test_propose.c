@@ -437,6 +437,31 @@ static void what_is_in_an_uncommitted_block_is_not_proposed_again(void **state)
     }
 }
 
+/* It has blocks and never voted: no certificate of its root is here, and the genesis block's is not that. */
+static void who_has_no_certificate_of_its_root_builds_nothing(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block root = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_restart(&rig, &root, NULL);
+    rig_pool(&rig, 2, 0);
+    assert_int_equal(rig_status(&rig).view, 1); /* where it leads */
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+}
+
+/* Its leaders are those of its epoch, also when the answer names none. */
+static void an_own_blocks_children_are_led_by_its_epochs_leaders(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    rig_pool(&rig, 2, 0);
+    struct rig_block first = build(&rig.root, &genesis, 1, 2);
+    struct qc qc = rig_qc(&rig, &first, RIG_ALL);
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    rig_propose(&rig, &second, &qc, NULL);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 1);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -464,6 +489,8 @@ int main(void)
         STORY(a_block_is_built_later_than_its_parent_whatever_the_clock_says),
         STORY(an_own_block_brings_the_leaders_of_its_children),
         STORY(what_is_in_an_uncommitted_block_is_not_proposed_again),
+        STORY(who_has_no_certificate_of_its_root_builds_nothing),
+        STORY(an_own_blocks_children_are_led_by_its_epochs_leaders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,14 +149,18 @@ static void no_signer_of_the_timeout_certificate_had_a_higher_certificate(void *
     struct qc genesis = rig_genesis_qc(&rig);
     struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
     struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
-    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
-    tc.signatures[2].high_qc_view = 1;
-    rig_tc_sign(&rig, &tc, 2);
-    tc.high_qc = qc;
+    struct tc tc;
     /* A leader that hides the certificate of view 1 and proposes on the genesis block. */
     struct rig_block fork = rig_block(&rig, &rig.root, &genesis, 3, 1);
-    rig_propose(&rig, &fork, &genesis, &tc);
-    assert_refused();
+    for (uint32_t i = 0; i < RIG_QUORUM; i++) {
+        tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
+        tc.signatures[i].high_qc_view = 1;
+        rig_tc_sign(&rig, &tc, i);
+        tc.high_qc = qc;
+        rig_propose(&rig, &fork, &genesis, &tc);
+        assert_int_equal(rig_status(&rig).counters.dropped_bad, i + 1);
+        assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    }
     struct rig_block block = rig_block(&rig, &first, &qc, 3, 1);
     rig_accept(&rig, &first, &genesis, NULL);
     rig_accept(&rig, &block, &qc, &tc);
@@ -506,6 +510,32 @@ static void a_block_is_executed_after_its_parent(void **state)
     assert_memory_equal(&rig_effect(&rig, CONSENSUS_CHECK, 0)->u.check.block_id, &second.id, HASH_BYTES);
 }
 
+static void whoever_proposed_it_a_proposal_that_waited_is_judged(void **state)
+{
+    (void)state;
+    uint32_t judged = 0;
+    for (uint64_t self_leads = 1; self_leads <= 5; self_leads += 4) { /* one is not the other */
+        for (uint64_t view = 2; view <= 1 + RIG_VALIDATORS; view++) {
+            rig_stop(&rig);
+            rig_start(&rig, self_leads, NULL);
+            struct qc genesis = rig_genesis_qc(&rig);
+            struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+            struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+            struct tc tc = rig_tc(&rig, view - 1, rig_others(&rig), &qc);
+            struct rig_block next = rig_block(&rig, &first, &qc, view, 1);
+            if (rig_leader(&rig, view) == rig.self)
+                continue;
+            rig_propose(&rig, &next, &qc, view > 2 ? &tc : NULL);
+            rig_step(&rig, &(struct consensus_event){.type = CONSENSUS_RESTORED,
+                                                     .u.restored = {.header = first.header, .tx_ids = first.tx_ids}});
+            rig_checked(&rig, &first, true);
+            assert_memory_equal(&rig_effect(&rig, CONSENSUS_CHECK, 0)->u.check.block_id, &next.id, HASH_BYTES);
+            judged |= 1u << rig_leader(&rig, view);
+        }
+    }
+    assert_int_equal(judged, RIG_ALL);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -543,6 +573,7 @@ int main(void)
         STORY(who_does_not_lead_costs_no_signature_check),
         STORY(only_the_signers_of_a_timeout_certificate_count),
         STORY(a_block_is_executed_after_its_parent),
+        STORY(whoever_proposed_it_a_proposal_that_waited_is_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
