@@ -21,6 +21,11 @@ MUTANTS = [
             "if (i > 0 && entry->validator < tc->signatures[i - 1].validator)")),
     mutant("qc-signers-unknown", "the signers of a quorum certificate are validators of the genesis file", "base_cert",
            (CERT, "if (validator >= genesis->validator_count)", "if (validator >= CERT_SIGNERS_MAX)")),
+    mutant("qc-verified-without-its-form", "who verifies a certificate's signatures looks at its form first", "base_cert",
+           (CERT, "    int verdict = qc_check_form(qc, genesis);\n    if (verdict != 0)\n        return verdict;\n    uint8_t vote",
+            "    (void)qc_check_form(qc, genesis);\n    uint8_t vote")),
+    mutant("tc-verified-without-its-form", "who verifies a TC's signatures looks at its form first", "base_cert",
+           (CERT, "    int verdict = tc_check_form(tc, genesis);\n    if (verdict != 0)\n        return verdict;\n", "")),
     mutant("tc-without-quorum", "a timeout certificate has a quorum of its own", "base_cert",
            (CERT, """if (!cert_count_is_quorum(tc->signature_count, genesis))
         return CERT_BAD;""", "")),

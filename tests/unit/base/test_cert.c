@@ -284,9 +284,11 @@ static void a_certificate_needs_a_quorum_of_distinct_sorted_known_signers(void *
 
     qc = qc_signed(&network, 7, 3);
     assert_int_equal(qc_check_form(&qc, &network.genesis), CERT_BAD);
+    assert_int_equal(qc_verify(&qc, &network.genesis), CERT_BAD);
     qc = good;
     qc.signatures[1] = qc.signatures[0];
     assert_int_equal(qc_check_form(&qc, &network.genesis), CERT_BAD);
+    assert_int_equal(qc_verify(&qc, &network.genesis), CERT_BAD);
     qc = good;
     qc.signatures[0] = good.signatures[1];
     qc.signatures[1] = good.signatures[0];
@@ -372,6 +374,7 @@ static void a_timeout_certificate_needs_a_quorum_and_every_signature(void **stat
     struct tc good = tc_signed(&network, 9, (const uint64_t[]){6, 8, 7, 6}), tc = good;
     tc.signature_count = 3;
     assert_int_equal(tc_check_form(&tc, &network.genesis), CERT_BAD);
+    assert_int_equal(tc_verify(&tc, &network.genesis), CERT_BAD);
     tc.signature_count = CERT_SIGNERS_MAX + 1;
     assert_int_equal(tc_check_form(&tc, &network.genesis), CERT_BAD);
     tc = good;
@@ -387,6 +390,11 @@ static void a_timeout_certificate_needs_a_quorum_and_every_signature(void **stat
     tc = good;
     tc.high_qc.signatures[0].signature.bytes[0] ^= 1;
     assert_int_equal(tc_verify(&tc, &network.genesis), CERT_BAD);
+    for (uint32_t i = 0; i < good.signature_count; i++) {
+        tc = good;
+        tc.signatures[i].signature.bytes[0] ^= 1;
+        assert_int_equal(tc_verify(&tc, &network.genesis), CERT_BAD);
+    }
 }
 
 static void a_tc_hash_covers_every_part(void **state)
