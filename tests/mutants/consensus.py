@@ -530,6 +530,8 @@ MUTANTS = [
            (CATCHUP, "if (event->sender != self->sync_peer || self->sync_attempts == 0)", "if (self->sync_attempts == 0)")),
 
     # Around the core.
+    mutant("bodies-over-each-other", "each body in the cache has its own place", "consensusd_block_cache",
+           (HOME + "block_cache.c", "at += bodies[i].size;", "at += 0;")),
     mutant("executor-refusal-not-told", "what executord refuses is refused", "consensusd_daemon",
            (EXECUTION_CLIENT, """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:
         return VERDICT_REFUSED;""", """    case CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER:

@@ -45,6 +45,15 @@ static void bodies_are_copied(void **state)
     assert_null(find(2));
 }
 
+static void each_body_has_its_own_place(void **state)
+{
+    struct span bodies[] = {span_text("first"), span_text("the second"), span_text("third")};
+    struct hash hash = sample_hash(1);
+    assert_int_equal(block_cache_put(cache, &hash, 5, bodies, ARRAY_COUNT(bodies)), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(bodies); i++)
+        assert_true(span_equal(find(1)->bodies[i], bodies[i]));
+}
+
 static void the_first_bodies_of_a_block_stay(void **state)
 {
     put(1, 5, "first");
@@ -101,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         STORY(bodies_are_copied),
+        STORY(each_body_has_its_own_place),
         STORY(the_first_bodies_of_a_block_stay),
         STORY(a_block_without_bodies_is_a_block),
         STORY(pruning_keeps_what_is_above),
