@@ -26,7 +26,8 @@ MUTANTS = [
            (CONSENSUSD, "        return persist(self, effect);\n", "        (void)persist(self, effect);\n        break;\n")),
     mutant("whole-handover-skips", "a restarted executord is told every block above its own height", WHOLE,
            (HANDOVER, "    self->resume_sent = height;\n", "    self->resume_sent = height + 1;\n")),
-    mutant("whole-commit-not-stored", "executord goes on from a block only when it is on disk", WHOLE,
+    mutant("whole-commit-not-stored", "executord goes on from a block only when it is on disk",
+           ("executord_executord", WHOLE),
            (SERVE_EXECUTION, """    int rc = executord_store_append(self->store, version, request->proof);
     if (rc < 0)
         return rc;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ static void start(void)
     if (child > 0)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
+    signal(SIGXFSZ, SIG_IGN);         /* refuse_writes(): a write fails, as on a full disk */
     struct executord *daemon = NULL;
     int rc = executord_new(&daemon, &config);
     if (rc == 0)
@@ -76,6 +78,27 @@ static int stop(int signal)
     assert_int_equal(kill(child, signal), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
+}
+
+/* From here on it finds its disk full. */
+static void refuse_writes(void)
+{
+    const struct rlimit none = {0, 0};
+    assert_int_equal(prlimit(child, RLIMIT_FSIZE, &none, NULL), 0);
+}
+
+/* Its exit status; it ends by itself. */
+static int wait_end(void)
+{
+    int status = 0;
+    pid_t ended = 0;
+    for (unsigned waited = 0; ended == 0 && waited < ANSWER_MS_MAX; waited += 10) {
+        ended = waitpid(child, &status, WNOHANG);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    assert_int_equal(ended, child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
 }
 
 static void connect_to(struct bus_socket **out, const char *name, const char *endpoint)
@@ -269,25 +292,49 @@ static size_t proof_pack(uint8_t out[static 4096], uint8_t *header)
     return cybermesh__proof__v1__commit_proof__pack(&proof, out);
 }
 
+struct commit_frame {
+    Execution frame;
+    Cybermesh__Execution__V1__Commit commit;
+    uint8_t proof[4096];
+    ProtobufCBinaryData body;
+};
+
+static void commit_frame_init(struct commit_frame *out, uint8_t *header, uint8_t *proved_header,
+                              const struct world_body *body)
+{
+    cybermesh__execution__v1__execution_frame__init(&out->frame);
+    cybermesh__execution__v1__commit__init(&out->commit);
+    out->body = (ProtobufCBinaryData){body ? body->size : 0, body ? body->data : NULL};
+    out->commit.header = (ProtobufCBinaryData){BLOCK_HEADER_BYTES, header};
+    out->commit.proof = (ProtobufCBinaryData){proof_pack(out->proof, proved_header), out->proof};
+    out->commit.n_bodies = body ? 1 : 0;
+    out->commit.bodies = &out->body;
+    out->frame.version = 1;
+    out->frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT;
+    out->frame.commit = &out->commit;
+}
+
 static Cybermesh__Execution__V1__Status commit(uint8_t *header, uint8_t *proved_header, const struct world_body *body)
 {
-    Execution frame;
-    Cybermesh__Execution__V1__Commit request;
-    cybermesh__execution__v1__execution_frame__init(&frame);
-    cybermesh__execution__v1__commit__init(&request);
-    uint8_t proof[4096];
-    ProtobufCBinaryData item = {body ? body->size : 0, body ? body->data : NULL};
-    request.header = (ProtobufCBinaryData){BLOCK_HEADER_BYTES, header};
-    request.proof = (ProtobufCBinaryData){proof_pack(proof, proved_header), proof};
-    request.n_bodies = body ? 1 : 0;
-    request.bodies = &item;
-    frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT;
-    frame.commit = &request;
-    Execution *answer = execution_call(&frame);
+    struct commit_frame frame;
+    commit_frame_init(&frame, header, proved_header, body);
+    Execution *answer = execution_call(&frame.frame);
     assert_int_equal(answer->body_case, CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED);
     Cybermesh__Execution__V1__Status status = answer->committed->status;
     execution_free(answer);
     return status;
+}
+
+/* Answers to what was sent twice are passed over. */
+static bool commit_was_answered(void)
+{
+    bool answered = false;
+    for (Execution *frame; (frame = receive_frame(execution, &cybermesh__execution__v1__execution_frame__descriptor,
+                                                  RESEND_MS)) != NULL;) {
+        answered |= frame->body_case == CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED;
+        execution_free(frame);
+    }
+    return answered;
 }
 
 static void ask_outcomes(uint64_t height_first)
@@ -407,8 +454,23 @@ static void a_block_is_durable_served_and_there_after_a_kill(void **state)
     assert_int_equal(received, 3);
     int status = stop(SIGTERM);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    /* "A Commit is answered after the block is on disk": one that cannot be written ends the daemon. */
+    start();
+    struct durable last = ask_height();
+    assert_int_equal(last.height, 2);
+    struct world_body third = world_body(&world, &(struct world_event){TX_ANOMALY, .id = "c", .nonce = 3});
+    uint8_t three[BLOCK_HEADER_BYTES];
+    build(three, &last, &third);
+    refuse_writes();
+    struct commit_frame frame;
+    commit_frame_init(&frame, three, three, NULL);
+    send_frame(execution, &frame.frame.base);
+    assert_int_equal(wait_end(), 1);
+    assert_false(commit_was_answered());
     world_body_free(&first);
     world_body_free(&second);
+    world_body_free(&third);
 }
 
 int main(void)
