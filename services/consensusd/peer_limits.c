@@ -1,3 +1,4 @@
+/* peer_limits.c - of each channel. */
 #include "services/consensusd/peer_limits.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20 };

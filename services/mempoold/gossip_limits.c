@@ -1,3 +1,4 @@
+/* gossip_limits.c - of each channel. */
 #include "services/mempoold/gossip_limits.h"
 
 enum { MIB = 1 << 20 };

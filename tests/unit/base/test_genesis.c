@@ -25,7 +25,7 @@ static void two_quorums_share_an_honest_validator_and_the_honest_ones_are_a_quor
     }
 }
 
-static void a_validator_is_found_by_its_id(void **state)
+static void a_validator_is_found_by_its_id_and_by_its_name(void **state)
 {
     struct genesis genesis = {.validator_count = 3};
     for (uint32_t i = 0; i < 4; i++)
@@ -33,6 +33,10 @@ static void a_validator_is_found_by_its_id(void **state)
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(genesis_validator_index(&genesis, &genesis.validators[i].id), i);
     assert_int_equal(genesis_validator_index(&genesis, &genesis.validators[3].id), -1);
+    strcpy(genesis.validators[2].name, "v3");
+    strcpy(genesis.validators[3].name, "v4"); /* beyond the count */
+    assert_int_equal(genesis_validator_named(&genesis, "v3"), 2);
+    assert_int_equal(genesis_validator_named(&genesis, "v4"), -1);
 }
 
 static void defaults_are_within_their_limits(void **state)
@@ -52,7 +56,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quorums_are_those_of_the_vectors),
         cmocka_unit_test(two_quorums_share_an_honest_validator_and_the_honest_ones_are_a_quorum),
-        cmocka_unit_test(a_validator_is_found_by_its_id),
+        cmocka_unit_test(a_validator_is_found_by_its_id_and_by_its_name),
         cmocka_unit_test(defaults_are_within_their_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,17 @@ static int stop(void **state)
     return 0;
 }
 
+/* This validator has accepted the block of view 1, with two transactions. Returns its certificate. */
+static struct qc begin_with_first(uint32_t self, struct rig_block *first)
+{
+    rig_stop(&rig);
+    rig_start(&rig, self, NULL);
+    struct qc genesis = rig_genesis_qc(&rig);
+    *first = rig_block(&rig, &rig.root, &genesis, 1, 2);
+    rig_accept(&rig, first, &genesis, NULL);
+    return rig_qc(&rig, first, rig_others(&rig));
+}
+
 /* Answer the BUILD of the last step with a block of tx_count transactions. */
 static struct rig_block build(const struct rig_block *parent, const struct qc *justify, uint64_t view,
                               uint32_t tx_count)
@@ -141,12 +152,8 @@ static void after_timeouts_the_certificate_of_them_is_attached(void **state)
 static void an_uncommitted_block_is_followed_by_an_empty_one(void **state)
 {
     (void)state;
-    rig_stop(&rig);
-    rig_start(&rig, 2, NULL);
-    struct qc genesis = rig_genesis_qc(&rig);
-    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
-    rig_accept(&rig, &first, &genesis, NULL);
-    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block first;
+    struct qc qc = begin_with_first(2, &first);
     rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
     const struct consensus_build *asked = &rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build;
     assert_false(asked->with_txs);
@@ -162,12 +169,8 @@ static void an_uncommitted_block_is_followed_by_an_empty_one(void **state)
 static void blocks_with_transactions_keep_their_distance(void **state)
 {
     (void)state;
-    rig_stop(&rig);
-    rig_start(&rig, 2, NULL);
-    struct qc genesis = rig_genesis_qc(&rig);
-    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
-    rig_accept(&rig, &first, &genesis, NULL);
-    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block first;
+    struct qc qc = begin_with_first(2, &first);
     rig_pool(&rig, 5, 0); /* two of them are in the block */
     rig_heartbeat(&rig, rig_leader(&rig, 1), &qc, NULL);
     assert_false(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
@@ -193,12 +196,8 @@ static struct qc highest_qc;
 
 static void commit_one_block(void)
 {
-    rig_stop(&rig);
-    rig_start(&rig, 3, NULL);
-    struct qc genesis = rig_genesis_qc(&rig);
-    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
-    rig_accept(&rig, &first, &genesis, NULL);
-    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block first;
+    struct qc qc = begin_with_first(3, &first);
     struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
     rig_accept(&rig, &second, &qc, NULL);
     highest = second;
@@ -345,12 +344,8 @@ static void where_nobody_knows_the_leaders_nothing_is_proposed(void **state)
 static void an_empty_block_delays_no_transactions(void **state)
 {
     (void)state;
-    rig_stop(&rig);
-    rig_start(&rig, 3, NULL);
-    struct qc genesis = rig_genesis_qc(&rig);
-    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
-    rig_accept(&rig, &first, &genesis, NULL);
-    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block first;
+    struct qc qc = begin_with_first(3, &first);
     rig_tick(&rig, RIG_MIN_INTERVAL_MS);
     struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
     rig_accept(&rig, &second, &qc, NULL);
@@ -364,12 +359,8 @@ static void what_was_committed_waits_no_more(void **state)
 {
     (void)state;
     for (uint32_t pooled = 2; pooled <= 3; pooled++) {
-        rig_stop(&rig);
-        rig_start(&rig, 3, NULL);
-        struct qc genesis = rig_genesis_qc(&rig);
-        struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 2);
-        rig_accept(&rig, &first, &genesis, NULL);
-        struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+        struct rig_block first;
+        struct qc qc = begin_with_first(3, &first);
         struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
         rig_accept(&rig, &second, &qc, NULL);
         rig_pool(&rig, pooled, 0);
