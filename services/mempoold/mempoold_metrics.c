@@ -112,7 +112,7 @@ static const struct metric metric_table[METRIC_INDEX_COUNT] = {
                  .help = "Transactions fetched from other validators and verified."},
     [GARBAGE] = {.name = NAME("garbage_total"),
                  .kind = METRIC_COUNTER,
-                 .label = "peer",
+                 .label = "validator",
                  .help = "Bodies from this validator that nobody asked for or that are not valid."},
     [PEER_FRAMES] = {.name = NAME("peer_frames_received_total"),
                      .kind = METRIC_COUNTER,
