@@ -61,9 +61,10 @@ static void without_an_answer_another_is_asked_later_each_time(void **state)
 {
     (void)state;
     fall_behind();
+    const uint64_t wait_ms_max = CONSENSUS_SYNC_RETRY_MS << 6;
     uint64_t wait_ms = CONSENSUS_SYNC_RETRY_MS;
     uint32_t asked = 0;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 10; i++) {
         rig_tick(&rig, wait_ms - 1);
         assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 0);
         rig_tick(&rig, 1);
@@ -71,7 +72,7 @@ static void without_an_answer_another_is_asked_later_each_time(void **state)
         uint32_t peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
         assert_true(peer != rig.self && peer < RIG_VALIDATORS);
         asked |= 1u << peer;
-        wait_ms *= 2;
+        wait_ms = wait_ms < wait_ms_max ? 2 * wait_ms : wait_ms_max;
     }
     assert_true((asked & (asked - 1)) != 0);
 }
@@ -108,6 +109,11 @@ static void a_block_without_its_certificate_is_refused(void **state)
     certificates[0].signatures[0].signature.bytes[9] ^= 1;
     answer(peer, CHAIN);
     assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
+    struct rig_block higher = chain[0];
+    higher.header.height++;
+    certificates[0] = rig_qc(&rig, &higher, rig_others(&rig)); /* its own id, of another height */
+    answer(peer, CHAIN);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
     assert_int_equal(rig_status(&rig).blocks_held, 1);
 }
 
@@ -134,6 +140,28 @@ static void a_block_that_its_parents_view_does_not_justify_is_refused(void **sta
     answer(peer, 2);
     assert_int_equal(rig_status(&rig).blocks_held, 2);
     assert_int_equal(rig_status(&rig).counters.dropped_unlinked, 1);
+}
+
+/* Whatever a quorum signed: heights rise by one, views rise, and the chain is ours. */
+static void a_certified_block_that_does_not_fit_its_parent_is_refused(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    const struct rig_block second = chain[1];
+    for (uint32_t i = 0; i < 3; i++) {
+        chain[1] = second;
+        chain[1].header.height += i == 0;
+        chain[1].header.chain_id.bytes[3] ^= i == 1;
+        chain[1].header.view -= i == 2;
+        rig_reseal(&chain[1]);
+        certificates[1] = rig_qc(&rig, &chain[1], rig_others(&rig));
+        answer(peer, 2);
+        assert_int_equal(rig_status(&rig).blocks_held, 2);
+        assert_int_equal(rig_status(&rig).counters.dropped_unlinked, i + 1);
+        while (rig_count(&rig, CONSENSUS_SYNC) == 0)
+            rig_tick(&rig, 100);
+        peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    }
 }
 
 static void a_block_with_other_transactions_is_refused(void **state)
@@ -196,6 +224,66 @@ static void slow_answers_are_waited_for(void **state)
     assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
 }
 
+static void answer_with(uint32_t sender, size_t index)
+{
+    struct consensus_certified block = {
+        .header = chain[index].header, .tx_ids = chain[index].tx_ids, .qc = &certificates[index]};
+    rig_step(&rig, &(struct consensus_event){
+                       .type = CONSENSUS_SYNCED, .sender = sender, .u.synced = {.blocks = &block, .count = 1}});
+}
+
+/* How long it takes until the next question, from now; the validator that it goes to. */
+static uint64_t next_question(uint32_t *peer)
+{
+    uint64_t ms = 0;
+    do {
+        rig_tick(&rig, 10);
+        ms += 10;
+    } while (rig_count(&rig, CONSENSUS_SYNC) == 0);
+    *peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    return ms;
+}
+
+/* An answer within a quarter of the time halves it for the next one; a later one leaves it as it is. */
+static void patience_follows_the_answers(void **state)
+{
+    (void)state;
+    enum { LONG_MS = CONSENSUS_SYNC_RETRY_MS << 3 };
+    uint32_t peer = fall_behind();
+    for (uint64_t ms = CONSENSUS_SYNC_RETRY_MS; ms < LONG_MS; ms *= 2)
+        assert_int_equal(next_question(&peer), ms);
+    rig_tick(&rig, LONG_MS / 2);
+    answer_with(peer, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SYNC), 1);
+    rig_tick(&rig, LONG_MS / 8);
+    answer_with(peer, 1);
+    assert_int_equal(next_question(&peer), LONG_MS / 2);
+    assert_int_equal(next_question(&peer), LONG_MS);
+}
+
+/* What came before is over: the next time somebody shows something new it is asked, and for what is above the root. */
+static void who_has_caught_up_begins_anew(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    next_question(&peer);
+    answer(peer, CHAIN);
+    for (size_t i = 0; i < CHAIN; i++)
+        rig_checked(&rig, &chain[i], true);
+    assert_false(rig_status(&rig).behind);
+    struct rig_block next = rig_block(&rig, &chain[CHAIN - 1], &certificates[CHAIN - 1], CHAIN + 1, 1);
+    struct qc qc = rig_qc(&rig, &next, rig_others(&rig));
+    for (uint64_t i = 1; i <= 4; i++) {
+        if (rig_leader(&rig, i) == peer)
+            continue;
+        rig_heartbeat(&rig, rig_leader(&rig, i), &qc, NULL);
+        assert_int_equal(next_question(&peer), CONSENSUS_SYNC_RETRY_MS);
+        assert_int_equal(peer, rig_leader(&rig, i));
+        assert_int_equal(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.height_first, CHAIN);
+        return;
+    }
+}
+
 /* The peer has no blocks below this height. */
 static void answer_pruned(uint32_t sender, uint64_t height_lowest)
 {
@@ -227,6 +315,19 @@ static void who_has_pruned_the_block_is_left_and_another_is_asked_at_once(void *
     assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
     /* They have what comes next. */
     assert_int_equal(rig_status(&rig).pruned_by, 0);
+}
+
+/* It answered, so who comes after it is waited for no longer. Whose lowest block is the one that is asked for has it.
+ */
+static void who_has_pruned_the_block_takes_no_time(void **state)
+{
+    (void)state;
+    uint32_t peer = fall_behind();
+    answer_pruned(peer, 2);
+    assert_int_equal(next_question(&peer), CONSENSUS_SYNC_RETRY_MS);
+    answer_pruned(peer, 1);
+    assert_int_equal(__builtin_popcountll(rig_status(&rig).pruned_by), 1);
+    assert_int_equal(rig_status(&rig).pruned_by >> peer & 1, 0);
 }
 
 static void nobody_is_pressed_for_what_all_have_pruned(void **state)
@@ -264,7 +365,13 @@ static void a_store_that_was_brought_back_is_used(void **state)
     }
     while (!asked())
         rig_tick(&rig, 10);
-    answer(rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer, CHAIN);
+    peer = rig_effect(&rig, CONSENSUS_SYNC, 0)->u.sync.peer;
+    answer_pruned(peer, 1); /* and empty */
+    assert_int_equal(rig_status(&rig).pruned_by, rig_others(&rig) & ~(1u << peer));
+    while (!asked())
+        rig_tick(&rig, 10);
+    assert_int_equal(asked(), 1u << peer);
+    answer(peer, CHAIN);
     assert_int_equal(rig_status(&rig).blocks_held, CHAIN + 1);
 }
 
@@ -521,12 +628,16 @@ int main(void)
         STORY(a_twin_of_a_certified_block_is_refused),
         STORY(an_answer_above_a_block_without_its_certificate_ends_nothing),
         STORY(a_block_that_its_parents_view_does_not_justify_is_refused),
+        STORY(a_certified_block_that_does_not_fit_its_parent_is_refused),
         STORY(a_block_with_other_transactions_is_refused),
         STORY(answers_of_others_and_unasked_ones_are_ignored),
         STORY(the_next_part_is_asked_for_where_the_last_ended),
         STORY(slow_answers_are_waited_for),
+        STORY(patience_follows_the_answers),
+        STORY(who_has_caught_up_begins_anew),
         STORY(what_comes_next_is_asked_for_as_soon_as_there_is_room),
         STORY(who_has_pruned_the_block_is_left_and_another_is_asked_at_once),
+        STORY(who_has_pruned_the_block_takes_no_time),
         STORY(nobody_is_pressed_for_what_all_have_pruned),
         STORY(a_store_that_was_brought_back_is_used),
         STORY(a_block_that_is_not_executed_for_a_second_is_asked_for),
