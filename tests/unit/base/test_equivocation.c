@@ -61,12 +61,35 @@ static void a_pair_has_one_form(void **state)
     assert_memory_equal(a, b, size);
 }
 
+/* Also when it was not read from bytes, whose order shows it. */
+static void one_statement_twice_is_no_proof(void **state)
+{
+    json_t *root = vectors_load("equivocations.json");
+    struct genesis genesis = vectors_genesis(root);
+    size_t index, good = 0;
+    const json_t *test_case;
+    VECTORS_EACH(root, index, test_case)
+    {
+        struct blob body = vectors_bytes(test_case, "body");
+        struct equivocation proof;
+        if (equivocation_check(&proof, blob_span(&body), &genesis) == 0) {
+            good++;
+            proof.statements[1] = proof.statements[0];
+            assert_int_equal(equivocation_verify(&proof, &genesis), REASON_CONTENT_RULE);
+        }
+        blob_free(&body);
+    }
+    assert_true(good >= 2);
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(proofs_are_those_of_the_vectors),
         cmocka_unit_test(a_proof_is_no_event),
         cmocka_unit_test(a_pair_has_one_form),
+        cmocka_unit_test(one_statement_twice_is_no_proof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,19 @@ static void two_proposals_in_a_view_are_proof(void **state)
     assert_int_equal(rig_status(&rig).counters.offenders, 1);
 }
 
+/* The certificate that leads into its view comes with it. */
+static void two_proposals_of_a_view_that_they_bring_are_proof(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
+    struct rig_block a = block_of(3, 1), b = block_of(3, 2);
+    rig_propose(&rig, &a, &genesis, &tc);
+    assert_nothing_told();
+    rig_propose(&rig, &b, &genesis, &tc);
+    assert_told(rig_leader(&rig, 3), EQUIVOCATION_PROPOSAL);
+}
+
 static void a_validator_is_accused_once(void **state)
 {
     (void)state;
@@ -241,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(two_votes_in_a_view_are_proof),
         STORY(two_proposals_in_a_view_are_proof),
+        STORY(two_proposals_of_a_view_that_they_bring_are_proof),
         STORY(a_validator_is_accused_once),
         STORY(a_second_vote_after_the_certificate_is_proof),
         STORY(votes_of_two_views_and_forged_ones_are_no_proof),

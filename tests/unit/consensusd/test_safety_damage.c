@@ -19,6 +19,7 @@
 #include "common/edge/voted_mark.h"
 #include "common/edge/voting_store.h"
 #include "services/consensusd/safety_store.h"
+#include "services/consensusd/safety_store_state.h"
 
 struct story {
     char directory[32];
@@ -94,6 +95,13 @@ static uint64_t voted_view(const struct story *s)
 {
     const struct consensus_voting *voting = safety_store_voting(s->store);
     return voting ? voting->last_voted_view : 0;
+}
+
+static uint64_t marked_view(const struct story *s)
+{
+    struct voted_mark mark;
+    assert_int_equal(voted_mark_read(&mark, s->mark), 0);
+    return mark.last_voted_view;
 }
 
 static void copy_file(const char *to, const char *from)
@@ -289,6 +297,17 @@ static void a_torn_mark_is_the_one_before_it(void **state)
     assert_int_equal(voted_view(s), 21);
 }
 
+/* A timeout is signed, too: the mark has the last view that the key signed in. */
+static void the_mark_has_the_last_view_signed_in(void **state)
+{
+    struct story *s = *state;
+    struct consensus_voting voting = sample_voting(20);
+    voting.last_voted_view = voting.timeout_view = 25;
+    struct safety_store_vote vote = {.voting = &voting};
+    assert_int_equal(safety_store_vote(s->store, &vote), 0);
+    assert_int_equal(marked_view(s), 25);
+}
+
 /* The operator says that the state was lost, with a view that the mark does not contradict. */
 static void a_lost_state_comes_back_with_a_floor(void **state)
 {
@@ -306,6 +325,7 @@ static void a_lost_state_comes_back_with_a_floor(void **state)
     safety_store_close(&s->store);
     start(s); /* the floor is kept */
     assert_int_equal(safety_store_floor_view(s->store), 20);
+    assert_int_equal(marked_view(s), 20);
 }
 
 static void another_validators_mark_is_refused(void **state)
@@ -413,6 +433,27 @@ static void any_operation_may_fail(void **state)
     assert_true(step > 10);
 }
 
+static void what_was_not_written_was_not_voted(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    fail_at = 1;
+    assert_int_equal(vote_rc(s, 21), -EIO);
+    assert_int_equal(voted_view(s), 20);
+}
+
+/* There is no more room for what waits, and it cannot be written: then the block of the vote is not on disk. */
+static void a_vote_is_not_told_without_its_block(void **state)
+{
+    struct story *s = *state;
+    struct hash nobody = sample_hash(9);
+    for (size_t i = 0; i < SAFETY_STORE_OPS_MAX; i++)
+        assert_int_equal(safety_store_drop_evidence(s->store, &nobody), 0);
+    fail_at = 1;
+    assert_int_equal(vote_rc(s, 20), -EIO);
+    assert_int_equal(voted_view(s), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,10 +465,13 @@ int main(void)
         STORY(an_older_copy_is_refused),
         STORY(a_used_store_wants_its_mark),
         STORY(a_torn_mark_is_the_one_before_it),
+        STORY(the_mark_has_the_last_view_signed_in),
         STORY(a_lost_state_comes_back_with_a_floor),
         STORY(another_validators_mark_is_refused),
         STORY(the_record_can_be_looked_at_while_it_is_written),
         STORY(any_operation_may_fail),
+        STORY(what_was_not_written_was_not_voted),
+        STORY(a_vote_is_not_told_without_its_block),
     };
     log_set_fd(open("/dev/null", O_WRONLY));
     return cmocka_run_group_tests(tests, NULL, NULL);

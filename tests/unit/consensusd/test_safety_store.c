@@ -254,6 +254,14 @@ static void reading_a_block_that_waits_writes_it_first(void **state)
     safety_store_block_deinit(&block);
 }
 
+/* Bodies that stayed would make the block whole when it is committed without them. */
+static void assert_no_bodies(struct story *s, uint64_t height, uint8_t id)
+{
+    struct safety_store_block block;
+    commit(s, height, id, NULL, 2);
+    assert_int_equal(safety_store_read(s->store, height, &block), ERR_CORRUPT);
+}
+
 static void an_abandoned_block_is_forgotten_with_the_next_write(void **state)
 {
     struct story *s = *state;
@@ -264,6 +272,7 @@ static void an_abandoned_block_is_forgotten_with_the_next_write(void **state)
     assert_int_equal(safety_store_flush(s->store), 0);
     restart(s);
     assert_string_equal(open_blocks(s), "5:1:5 ");
+    assert_no_bodies(s, 5, 0x55);
 }
 
 /* FORGET may have been lost: what is not above the last committed block is no news. */
@@ -281,6 +290,20 @@ static void blocks_at_or_below_the_committed_height_do_not_come_back(void **stat
     struct safety_store_block block;
     assert_int_equal(safety_store_read(s->store, 1, &block), 0); /* its bodies are still there */
     safety_store_block_deinit(&block);
+    assert_no_bodies(s, 1, 0x41);
+}
+
+/* Then it is written, though nobody asked for it yet. */
+static void what_waits_is_written_when_there_is_no_more_room(void **state)
+{
+    struct story *s = *state;
+    enum { COUNT = 1500 }; /* of three operations each, and 4096 may wait */
+    for (uint64_t height = 1; height <= COUNT; height++)
+        commit(s, height, (uint8_t)height, bodies, 2);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    restart(s);
+    assert_int_equal(safety_store_height_first(s->store), 1);
+    assert_int_equal(safety_store_height(s->store), COUNT);
 }
 
 static void many_abandoned_blocks_do_not_stop_the_start(void **state)
@@ -327,10 +350,20 @@ static void blocks_below_a_height_leave_with_their_bodies(void **state)
     assert_int_equal(safety_store_height_first(s->store), 5);
     for (uint64_t height = 1; height <= 9; height++)
         assert_int_equal(has(s, height), height >= 5);
-    /* A body that stayed would make the block whole again. */
-    commit(s, 4, 4, NULL, 2);
-    struct safety_store_block block;
-    assert_int_equal(safety_store_read(s->store, 4, &block), ERR_CORRUPT);
+    assert_no_bodies(s, 4, 4);
+}
+
+static void blocks_that_wait_to_be_written_leave_with_their_bodies(void **state)
+{
+    struct story *s = *state;
+    commit_up_to(s, 5);
+    for (uint64_t height = 6; height <= 9; height++)
+        commit(s, height, (uint8_t)height, bodies, 2);
+    assert_int_equal(safety_store_prune(s->store, 8, 100), 0);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    assert_false(has(s, 7));
+    assert_true(has(s, 8));
+    assert_no_bodies(s, 7, 7);
 }
 
 static void so_many_leave_at_a_time_and_the_rest_later(void **state)
@@ -442,7 +475,9 @@ int main(void)
         STORY(an_abandoned_block_is_forgotten_with_the_next_write),
         STORY(blocks_at_or_below_the_committed_height_do_not_come_back),
         STORY(many_abandoned_blocks_do_not_stop_the_start),
+        STORY(what_waits_is_written_when_there_is_no_more_room),
         STORY(blocks_below_a_height_leave_with_their_bodies),
+        STORY(blocks_that_wait_to_be_written_leave_with_their_bodies),
         STORY(so_many_leave_at_a_time_and_the_rest_later),
         STORY(the_last_block_never_leaves),
         STORY(a_removal_that_was_not_written_has_not_happened),
