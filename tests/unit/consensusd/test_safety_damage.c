@@ -41,6 +41,14 @@ static int open_rc(struct story *s)
     return safety_store_open(&s->store, &options);
 }
 
+/* With RECOVER_ABOVE_VIEW. */
+static int open_above_rc(struct story *s, uint64_t floor_view)
+{
+    struct safety_store_options options = options_of(s);
+    options.floor_view = floor_view;
+    return safety_store_open(&s->store, &options);
+}
+
 static void start(struct story *s)
 {
     assert_int_equal(open_rc(s), 0);
@@ -231,6 +239,18 @@ static void a_flipped_bit_in_the_voting_record_is_refused(void **state)
     assert_int_equal(open_rc(s), ERR_CORRUPT);
 }
 
+/* The record alone is gone: a new one would have forgotten the votes. */
+static void a_store_without_its_record_is_refused(void **state)
+{
+    struct story *s = *state;
+    const struct block_header genesis = sample_header(0, 0);
+    assert_int_equal(safety_store_set_genesis(s->store, &genesis), 0);
+    const struct store_op op = {.kind = STORE_DELETE, .table = s->store->meta, .key = store_key_text(VOTING_STORE_KEY)};
+    assert_int_equal(store_write(s->store->store, &op, 1), 0);
+    safety_store_close(&s->store);
+    assert_int_equal(open_rc(s), ERR_CORRUPT);
+}
+
 static void a_file_cut_short_is_refused(void **state)
 {
     struct story *s = *state;
@@ -275,10 +295,27 @@ static void a_used_store_wants_its_mark(void **state)
     safety_store_close(&s->store);
     assert_int_equal(unlink(s->mark), 0);
     assert_int_equal(open_rc(s), ERR_CONFIG);
+    assert_int_equal(open_above_rc(s, 20), ERR_CONFIG);
     FILE *file = fopen(s->mark, "w");
     fputs("no mark", file);
     fclose(file);
     assert_int_equal(open_rc(s), ERR_CORRUPT);
+    assert_int_equal(open_above_rc(s, 20), ERR_CORRUPT);
+    assert_int_equal(open_above_rc(s, 21), 0);
+    assert_int_equal(marked_view(s), 21);
+}
+
+/* Of the same view, but not the last write: what is missing may be the timeout. */
+static void an_older_copy_of_the_same_view_is_refused(void **state)
+{
+    struct story *s = *state;
+    struct hash offender = sample_hash(9);
+    vote_in(s, 20);
+    copy_file(s->copy, s->file);
+    assert_int_equal(safety_store_put_evidence(s->store, &offender, span_text("proof")), 0);
+    safety_store_close(&s->store);
+    copy_file(s->file, s->copy);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
 }
 
 static void a_torn_mark_is_the_one_before_it(void **state)
@@ -315,11 +352,8 @@ static void a_lost_state_comes_back_with_a_floor(void **state)
     vote_in(s, 20);
     safety_store_close(&s->store);
     assert_int_equal(unlink(s->file), 0);
-    struct safety_store_options options = options_of(s);
-    options.floor_view = 19;
-    assert_int_equal(safety_store_open(&s->store, &options), ERR_CONFIG);
-    options.floor_view = 20;
-    assert_int_equal(safety_store_open(&s->store, &options), 0);
+    assert_int_equal(open_above_rc(s, 19), ERR_CONFIG);
+    assert_int_equal(open_above_rc(s, 20), 0);
     assert_int_equal(safety_store_floor_view(s->store), 20);
     assert_null(safety_store_voting(s->store));
     safety_store_close(&s->store);
@@ -328,16 +362,41 @@ static void a_lost_state_comes_back_with_a_floor(void **state)
     assert_int_equal(marked_view(s), 20);
 }
 
+/* Put a mark in the place of the store's own. */
+static void replace_mark(struct story *s, const struct voted_mark *mark)
+{
+    struct voted_mark_file file;
+    safety_store_close(&s->store);
+    assert_int_equal(unlink(s->mark), 0);
+    assert_int_equal(voted_mark_open(&file, s->mark, mark), 0);
+    voted_mark_close(&file);
+}
+
 static void another_validators_mark_is_refused(void **state)
 {
     struct story *s = *state;
-    safety_store_close(&s->store);
-    struct safety_store_options options = options_of(s);
-    struct voted_mark other = {.chain_id = options.chain_id, .starts = 1, .last_voted_view = 3};
-    struct voted_mark_file file;
-    assert_int_equal(unlink(s->mark), 0);
-    assert_int_equal(voted_mark_open(&file, s->mark, &other), 0);
-    voted_mark_close(&file);
+    const struct safety_store_options options = options_of(s);
+    struct voted_mark mark = {.chain_id = options.chain_id, .key = options.key, .starts = 1};
+    mark.key.bytes[SIGN_PUBLIC_BYTES - 1] ^= 1;
+    replace_mark(s, &mark);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+    mark = (struct voted_mark){.chain_id = sample_hash(0xc2), .key = options.key, .starts = 1};
+    replace_mark(s, &mark);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+    mark.chain_id = options.chain_id;
+    replace_mark(s, &mark);
+    assert_int_equal(open_rc(s), 0);
+}
+
+/* However often the store was written. */
+static void a_mark_of_a_higher_view_is_believed(void **state)
+{
+    struct story *s = *state;
+    const struct safety_store_options options = options_of(s);
+    const struct voted_mark mark = {
+        .chain_id = options.chain_id, .key = options.key, .starts = 1, .last_voted_view = 21};
+    vote_in(s, 20);
+    replace_mark(s, &mark);
     assert_int_equal(open_rc(s), ERR_CONFIG);
 }
 
@@ -461,13 +520,16 @@ int main(void)
         STORY(every_vote_told_before_kill_9_is_known_after_it),
         STORY(a_flipped_bit_anywhere_is_refused_or_harmless),
         STORY(a_flipped_bit_in_the_voting_record_is_refused),
+        STORY(a_store_without_its_record_is_refused),
         STORY(a_file_cut_short_is_refused),
         STORY(an_older_copy_is_refused),
         STORY(a_used_store_wants_its_mark),
+        STORY(an_older_copy_of_the_same_view_is_refused),
         STORY(a_torn_mark_is_the_one_before_it),
         STORY(the_mark_has_the_last_view_signed_in),
         STORY(a_lost_state_comes_back_with_a_floor),
         STORY(another_validators_mark_is_refused),
+        STORY(a_mark_of_a_higher_view_is_believed),
         STORY(the_record_can_be_looked_at_while_it_is_written),
         STORY(any_operation_may_fail),
         STORY(what_was_not_written_was_not_voted),
