@@ -136,12 +136,32 @@ static void a_quorum_always_leads(void **state)
     }
 }
 
+static void who_has_just_the_least_reputation_leads(void **state)
+{
+    static struct genesis genesis;
+    genesis.parameters = genesis_parameters_default();
+    genesis.validator_count = 4;
+    struct schedule_standing standings[4];
+    struct schedule schedule;
+    for (uint32_t i = 0; i < 4; i++) {
+        genesis.validators[i].id.bytes[0] = (uint8_t)i;
+        standings[i] = schedule_standing_start(&genesis.parameters);
+    }
+    standings[1].reputation_ppm = (uint32_t)genesis.parameters.reputation_leader_min_ppm;
+    schedule_of(&schedule, &genesis, standings);
+    assert_int_equal(schedule.count, 4);
+    standings[1].reputation_ppm--;
+    schedule_of(&schedule, &genesis, standings);
+    assert_int_equal(schedule.count, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epochs_are_those_of_the_vectors),
         cmocka_unit_test(leaders_and_standings_are_those_of_the_vectors),
         cmocka_unit_test(the_genesis_block_lets_everybody_lead_in_the_order_of_ids),
+        cmocka_unit_test(who_has_just_the_least_reputation_leads),
         cmocka_unit_test(a_quorum_always_leads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -420,6 +420,7 @@ static void the_record_can_be_looked_at_while_it_is_written(void **state)
 /* --- failing operations ------------------------------------------------------------------------------------------- */
 
 static int fail_at; /* counts down; 0: nothing fails */
+static unsigned marks_synced;
 
 static bool fails(void)
 {
@@ -454,6 +455,7 @@ int __real_voted_mark_write(const struct voted_mark_file *file, const struct vot
 int __wrap_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
 int __wrap_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
 {
+    marks_synced += sync;
     return fails() ? -EIO : __real_voted_mark_write(file, mark, sync);
 }
 
@@ -490,6 +492,40 @@ static void any_operation_may_fail(void **state)
         assert_true(voted_view(s) >= told);
     }
     assert_true(step > 10);
+}
+
+/* A power failure takes back marks, but not that the store is in use. */
+static void a_start_is_in_the_mark_for_good(void **state)
+{
+    struct story *s = *state;
+    safety_store_close(&s->store);
+    marks_synced = 0;
+    start(s);
+    assert_int_equal(marks_synced, 1);
+    vote_in(s, 20);
+    assert_int_equal(marks_synced, 1);
+}
+
+/* The mark of the lost state stays until the store has the floor: else the next start would know of neither. */
+static void a_lost_state_is_lost_until_the_floor_is_written(void **state)
+{
+    struct story *s = *state;
+    char mark_copy[96];
+    snprintf(mark_copy, sizeof mark_copy, "%s/mark", s->directory);
+    vote_in(s, 20);
+    safety_store_close(&s->store);
+    copy_file(mark_copy, s->mark);
+    int rc = -EIO;
+    for (int step = 1; rc != 0; step++) {
+        assert_int_equal(unlink(s->file), 0);
+        copy_file(s->mark, mark_copy);
+        fail_at = step;
+        rc = open_above_rc(s, 20);
+        fail_at = 0;
+        safety_store_close(&s->store);
+        assert_true(open_rc(s) != 0 || safety_store_floor_view(s->store) == 20);
+        safety_store_close(&s->store);
+    }
 }
 
 static void what_was_not_written_was_not_voted(void **state)
@@ -532,6 +568,8 @@ int main(void)
         STORY(a_mark_of_a_higher_view_is_believed),
         STORY(the_record_can_be_looked_at_while_it_is_written),
         STORY(any_operation_may_fail),
+        STORY(a_start_is_in_the_mark_for_good),
+        STORY(a_lost_state_is_lost_until_the_floor_is_written),
         STORY(what_was_not_written_was_not_voted),
         STORY(a_vote_is_not_told_without_its_block),
     };

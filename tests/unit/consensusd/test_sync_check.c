@@ -19,19 +19,21 @@ static struct consensus_codec_sync response;
 static struct span bodies[BLOCKS][2];
 static struct consensus *core;
 
-static void certify(struct consensus_codec_block *block)
+static void certify_as(struct consensus_codec_block *block, uint64_t view, uint64_t height)
 {
     struct qc *qc = &block->qc;
-    *qc = (struct qc){.view = block->header.view,
-                      .height = block->header.height,
-                      .block_id = block_id(&block->header),
-                      .signature_count = QUORUM};
+    *qc = (struct qc){.view = view, .height = height, .block_id = block_id(&block->header), .signature_count = QUORUM};
     uint8_t message[CERT_VOTE_BYTES];
     cert_vote_bytes(message, &genesis.chain_id, qc->view, qc->height, &qc->block_id);
     for (uint32_t i = 0; i < QUORUM; i++) {
         qc->signatures[i].validator = i;
         sign_message(&qc->signatures[i].signature, &keys[i], span_of(message, sizeof message));
     }
+}
+
+static void certify(struct consensus_codec_block *block)
+{
+    certify_as(block, block->header.view, block->header.height);
 }
 
 static int setup(void **state)
@@ -145,6 +147,25 @@ static void the_certificate_of_another_block_ends_it(void **state)
     assert_int_equal(sync_check_good(core, &response), 1);
 }
 
+/* It names the block, and a quorum signed it. */
+static void a_certificate_of_another_height_or_view_ends_it(void **state)
+{
+    const struct block_header header = blocks[1].header;
+    certify_as(&blocks[1], header.view, header.height + 1);
+    assert_int_equal(sync_check_good(core, &response), 1);
+    certify_as(&blocks[1], header.view + 1, header.height);
+    assert_int_equal(sync_check_good(core, &response), 1);
+    certify_as(&blocks[1], header.view, header.height);
+    assert_int_equal(sync_check_good(core, &response), BLOCKS);
+}
+
+static void another_number_of_bodies_ends_it(void **state)
+{
+    blocks[1].header.tx_count = 3; /* its tx_root is of two */
+    certify(&blocks[1]);
+    assert_int_equal(sync_check_good(core, &response), 1);
+}
+
 /* The genesis block's certificate has no signers and is valid; it certifies nothing else. */
 static void the_implied_certificate_ends_it(void **state)
 {
@@ -166,6 +187,8 @@ int main(void)
         STORY(fewer_than_a_quorum_end_it),
         STORY(a_changed_header_ends_it),
         STORY(the_certificate_of_another_block_ends_it),
+        STORY(a_certificate_of_another_height_or_view_ends_it),
+        STORY(another_number_of_bodies_ends_it),
         STORY(the_implied_certificate_ends_it),
         STORY(a_certificate_is_verified_once),
         STORY(what_looks_like_a_verified_certificate_is_not_one),
