@@ -1,0 +1,54 @@
+/* shell_rig.h - consensusd's shell without its loop, sockets and core: what it would send and what it would tell the
+ * core stays here. The store, the cache and the metrics are the real ones. Four validators; this one is the last.
+ *
+ * In the programs that link it, the linker puts it in the place of bus_send_take(), bus_socket_is_connected(),
+ * loop_now_ms(), consensusd_step(), consensusd_stop(), consensus_certified() and peers_broadcast().
+ */
+#pragma once
+
+#include "tests/unit/consensusd/samples.h"
+
+#include "services/consensusd/consensusd_state.h"
+#include "services/consensusd/stages_state.h"
+
+enum { RIG_VALIDATORS = 4, RIG_SELF = 3, RIG_SENT_MAX = 64, RIG_EVENTS_MAX = 16, RIG_SYNC_BLOCKS = 8 };
+
+struct shell_sent {
+    const struct bus_socket *socket;
+    uint8_t *frame;
+    size_t size;
+};
+
+struct shell_rig {
+    char directory[64];
+    struct genesis genesis;
+    struct sign_key keys[RIG_VALIDATORS];
+    struct consensusd *daemon;
+    uint64_t now_ms;
+    struct shell_sent sent[RIG_SENT_MAX];
+    size_t sent_count;
+    enum consensus_event_type events[RIG_EVENTS_MAX]; /* that the core would have had */
+    struct consensus_event event;                     /* the last one; what it points to is gone */
+    size_t event_count;
+    size_t broadcasts;
+    /* What consensus_certified() gives, and the height that it was asked for. */
+    struct consensus_certified certified[RIG_SYNC_BLOCKS];
+    size_t certified_count;
+    uint64_t certified_from;
+};
+extern struct shell_rig shell;
+
+void shell_start(void);
+void shell_stop(void);
+/* Forget what was sent and told so far. */
+void shell_forget(void);
+
+/* Commits sample_header(height, body_count) with bodies of this size, as the core does. */
+void shell_commit(uint64_t height, size_t body_count, size_t body_bytes);
+/* The id that the sample block of a height has here. */
+struct hash shell_block_id(uint64_t height);
+
+/* What was sent to executord in the n-th frame (from 0) of those to it, or NULL; freed by the caller. */
+execution_pb *shell_execution_frame(size_t n);
+/* executord says it. */
+void shell_execution_says(execution_pb *frame);
