@@ -1,0 +1,150 @@
+/* test_handover.c - committed blocks go to executord once each, in height order, and from where it stands. */
+#include "tests/unit/consensusd/shell_rig.h"
+
+#include "common/base/err.h"
+
+static int start(void **state)
+{
+    (void)state;
+    shell_start();
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    shell_stop();
+    return 0;
+}
+
+static void commit_up_to(uint64_t height)
+{
+    for (uint64_t i = 1; i <= height; i++)
+        shell_commit(i, 1, 3);
+    shell_forget();
+}
+
+/* What executord was sent since the last time: Commits of these heights, each with its bodies, and no more. */
+static void assert_handed_over(uint64_t first, uint64_t last)
+{
+    size_t n = 0;
+    for (uint64_t height = first; height <= last; height++) {
+        execution_pb *frame = shell_execution_frame(n++);
+        assert_non_null(frame);
+        assert_int_equal(frame->body_case, CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT);
+        struct block_header header;
+        assert_int_equal(block_header_decode(&header, span_of(frame->commit->header.data, frame->commit->header.len)),
+                         0);
+        assert_int_equal(header.height, height);
+        assert_int_equal(frame->commit->n_bodies, 1);
+        cybermesh__execution__v1__execution_frame__free_unpacked(frame, NULL);
+    }
+    assert_null(shell_execution_frame(n));
+    shell_forget();
+}
+
+static void committed(uint64_t height)
+{
+    execution_pb frame;
+    Cybermesh__Execution__V1__Committed body;
+    cybermesh__execution__v1__execution_frame__init(&frame);
+    cybermesh__execution__v1__committed__init(&body);
+    body.height = height;
+    body.status = CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
+    frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED;
+    frame.committed = &body;
+    shell_execution_says(&frame);
+}
+
+/* It is live when the last one is durable there, not when it was sent; then the core asks its checks again. */
+static void what_executord_lacks_goes_to_it_a_window_at_a_time(void **state)
+{
+    (void)state;
+    enum { HEIGHT = 20, BEGINNING = 2 };
+    commit_up_to(HEIGHT);
+    handover_begin(shell.daemon, BEGINNING);
+    assert_handed_over(BEGINNING + 1, BEGINNING + RESUME_WINDOW);
+    committed(BEGINNING + 3);
+    assert_handed_over(BEGINNING + RESUME_WINDOW + 1, BEGINNING + RESUME_WINDOW + 3);
+    committed(BEGINNING); /* late: nothing goes back */
+    assert_handed_over(1, 0);
+    committed(HEIGHT - 1);
+    assert_int_equal(shell.event_count, 0);
+    assert_handed_over(BEGINNING + RESUME_WINDOW + 4, HEIGHT);
+    assert_int_equal(shell.daemon->executor, EXECUTOR_RESUMING);
+    committed(HEIGHT);
+    assert_int_equal(shell.daemon->executor, EXECUTOR_LIVE);
+    assert_int_equal(shell.event_count, 1);
+    assert_int_equal(shell.event.type, CONSENSUS_EXECUTOR_RESET);
+    assert_handed_over(1, 0);
+}
+
+/* The core asks anew; an old answer would be of a version that is gone. */
+static void old_questions_end_when_executord_is_live(void **state)
+{
+    (void)state;
+    const enum job_kind kinds[] = {JOB_CHECK, JOB_BUILD, JOB_CHECK, JOB_RECHECK};
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        shell.daemon->jobs[i] = (struct job){.kind = kinds[i], .stage = JOB_EXECUTE, .request = i + 1, .asked_ms = 1};
+    handover_begin(shell.daemon, 0);
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        assert_int_equal(shell.daemon->jobs[i].kind, kinds[i] == JOB_RECHECK ? JOB_RECHECK : JOB_NONE);
+}
+
+/* A live one has executed the block; to one that is away or behind it would come out of order. */
+static void a_commit_goes_at_once_only_to_who_is_live(void **state)
+{
+    (void)state;
+    shell_commit(1, 1, 3);
+    assert_handed_over(1, 0);
+    handover_begin(shell.daemon, 0);
+    shell_commit(2, 1, 3);
+    assert_handed_over(1, 1);
+    committed(1);
+    assert_handed_over(2, 2);
+    committed(2);
+    shell_forget();
+    shell_commit(3, 1, 3);
+    execution_pb *frame = shell_execution_frame(0);
+    assert_int_equal(frame->body_case, CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT);
+    assert_int_equal(frame->commit->n_bodies, 0);
+    assert_true(frame->commit->proof.len > 0);
+    cybermesh__execution__v1__execution_frame__free_unpacked(frame, NULL);
+    assert_int_equal(shell.sent_count, 2); /* and mempoold hears which transactions are final */
+    assert_ptr_equal(shell.sent[0].socket, shell.daemon->pool);
+}
+
+static void an_executord_below_what_is_kept_gets_nothing(void **state)
+{
+    (void)state;
+    commit_up_to(9);
+    assert_int_equal(safety_store_prune(shell.daemon->store, 5, 100), 0);
+    handover_begin(shell.daemon, 3);
+    assert_handed_over(1, 0);
+    assert_true(shell.daemon->executor_pruned);
+    assert_int_equal(shell.daemon->failure, 0);
+    handover_begin(shell.daemon, 4);
+    assert_false(shell.daemon->executor_pruned);
+    assert_handed_over(5, 9);
+}
+
+/* It could not be read again, nor served to anybody. */
+static void a_block_without_its_bodies_is_not_stored(void **state)
+{
+    (void)state;
+    const struct consensus_commit commit = {.block_id = shell_block_id(1), .header = sample_header(1, 2)};
+    handover_commit(shell.daemon, &commit);
+    assert_int_equal(shell.daemon->failure, ERR_NOT_FOUND);
+    assert_int_equal(safety_store_height(shell.daemon->store), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+        STORY(what_executord_lacks_goes_to_it_a_window_at_a_time), STORY(old_questions_end_when_executord_is_live),
+        STORY(a_commit_goes_at_once_only_to_who_is_live),          STORY(an_executord_below_what_is_kept_gets_nothing),
+        STORY(a_block_without_its_bodies_is_not_stored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
