@@ -172,6 +172,30 @@ execution_pb *shell_execution_frame(size_t n)
     return NULL;
 }
 
+execution_pb *shell_execution_sent(Cybermesh__Execution__V1__ExecutionFrame__BodyCase body, size_t n)
+{
+    for (size_t i = 0;; i++) {
+        execution_pb *frame = shell_execution_frame(i);
+        if (!frame || (frame->body_case == body && n-- == 0))
+            return frame;
+        cybermesh__execution__v1__execution_frame__free_unpacked(frame, NULL);
+    }
+}
+
+pool_pb *shell_pool_sent(Cybermesh__Pool__V1__PoolFrame__BodyCase body, size_t n)
+{
+    for (size_t i = 0; i < shell.sent_count; i++) {
+        const struct shell_sent *sent = &shell.sent[i];
+        if (sent->socket != shell.daemon->pool)
+            continue;
+        pool_pb *frame = cybermesh__pool__v1__pool_frame__unpack(NULL, sent->size, sent->frame);
+        if (frame && frame->body_case == body && n-- == 0)
+            return frame;
+        cybermesh__pool__v1__pool_frame__free_unpacked(frame, NULL);
+    }
+    return NULL;
+}
+
 void shell_execution_says(execution_pb *frame)
 {
     static uint8_t bytes[1 << 16];
@@ -179,4 +203,13 @@ void shell_execution_says(execution_pb *frame)
     assert_true(protobuf_c_message_get_packed_size(&frame->base) <= sizeof bytes);
     struct bus_message message = {.payload = span_of(bytes, protobuf_c_message_pack(&frame->base, bytes))};
     execution_client_on_message(shell.daemon, &message);
+}
+
+void shell_pool_says(pool_pb *frame)
+{
+    static uint8_t bytes[1 << 16];
+    frame->version = STAGES_FRAME_VERSION;
+    assert_true(protobuf_c_message_get_packed_size(&frame->base) <= sizeof bytes);
+    struct bus_message message = {.payload = span_of(bytes, protobuf_c_message_pack(&frame->base, bytes))};
+    pool_client_on_message(shell.daemon, &message);
 }

@@ -48,7 +48,11 @@ void shell_commit(uint64_t height, size_t body_count, size_t body_bytes);
 /* The id that the sample block of a height has here. */
 struct hash shell_block_id(uint64_t height);
 
-/* What was sent to executord in the n-th frame (from 0) of those to it, or NULL; freed by the caller. */
+/* The n-th (from 0) of the frames that were sent to executord, or NULL; freed by the caller. */
 execution_pb *shell_execution_frame(size_t n);
-/* executord says it. */
+/* The same of those with this body, to executord or to mempoold. */
+execution_pb *shell_execution_sent(Cybermesh__Execution__V1__ExecutionFrame__BodyCase body, size_t n);
+pool_pb *shell_pool_sent(Cybermesh__Pool__V1__PoolFrame__BodyCase body, size_t n);
+/* executord, or mempoold, says it. */
 void shell_execution_says(execution_pb *frame);
+void shell_pool_says(pool_pb *frame);
