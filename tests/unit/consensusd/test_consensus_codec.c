@@ -337,7 +337,52 @@ static void more_signers_than_validators_can_be_are_malformed(void **state)
     free_frame(frame);
 }
 
+static void more_signers_of_a_timeout_certificate_are_malformed(void **state)
+{
+    struct tc tc = sample_tc(6, CERT_SIGNERS_MAX);
+    struct consensus_effect effect = {.type = CONSENSUS_SEND_NEW_VIEW, .u.new_view = &tc};
+    frame_pb *frame = take_apart(&effect);
+    Cybermesh__Consensus__V1__TimeoutCertificate *pb = frame->new_view->tc;
+    Cybermesh__Consensus__V1__TimeoutSignature *list[CERT_SIGNERS_MAX + 1], **own = pb->signatures;
+    memcpy(list, own, CERT_SIGNERS_MAX * sizeof list[0]);
+    list[CERT_SIGNERS_MAX] = own[0];
+    pb->signatures = list;
+    assert_int_equal(decode_packed(frame), 0);
+    pb->n_signatures++;
+    assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+    pb->n_signatures--;
+    pb->signatures = own;
+    free_frame(frame);
+}
+
+/* What is no proof leaves nothing of the frame before it to be judged. */
+static void evidence_that_is_no_proof_is_malformed(void **state)
+{
+    struct equivocation proof = {.offender = sample_hash(1), .kind = EQUIVOCATION_VOTE, .view = 3};
+    proof.statements[1].block_id = sample_hash(2);
+    struct consensus_effect effect = {.type = CONSENSUS_SEND_EVIDENCE, .u.evidence = &proof};
+    frame_pb *frame = take_apart(&effect);
+    assert_int_equal(decode_packed(frame), 0);
+    assert_int_equal(decoded.event.u.evidence->view, 3);
+    frame->evidence->body.len--;
+    assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+    frame->evidence->body.len++;
+    free_frame(frame);
+}
+
 /* --- sync --------------------------------------------------------------------------------------------------------- */
+
+static void a_sync_frame_of_another_version_is_refused(void **state)
+{
+    uint8_t *frame = NULL;
+    size_t size = 0;
+    struct consensus_codec_sync sync;
+    assert_int_equal(consensus_codec_encode_request(5, 100, 128, &frame, &size), 0);
+    assert_int_equal(frame[1], CONSENSUS_CODEC_VERSION); /* the first field's value */
+    frame[1]++;
+    assert_int_equal(consensus_codec_decode_sync(&sync, span_of(frame, size), TXS_MAX), ERR_VERSION);
+    free(frame);
+}
 
 static void a_sync_request_arrives_as_it_was_sent(void **state)
 {
@@ -446,6 +491,9 @@ int main(void)
         cmocka_unit_test(every_length_is_checked),
         cmocka_unit_test(a_missing_certificate_is_malformed),
         cmocka_unit_test(more_signers_than_validators_can_be_are_malformed),
+        cmocka_unit_test(more_signers_of_a_timeout_certificate_are_malformed),
+        cmocka_unit_test(evidence_that_is_no_proof_is_malformed),
+        cmocka_unit_test(a_sync_frame_of_another_version_is_refused),
         cmocka_unit_test(a_sync_request_arrives_as_it_was_sent),
         cmocka_unit_test(synced_blocks_arrive_as_they_were_sent),
         cmocka_unit_test(synced_blocks_are_counted),

@@ -359,15 +359,42 @@ static void a_validator_outbids_its_own_past(void **state)
     assert_true(peerbook_peer(nodes[0].book, 1)->connected);
 }
 
+/* Its store has this record. */
+static void keep(uint32_t at, struct span record)
+{
+    memcpy(nodes[at].saved[0], record.data, record.size);
+    nodes[at].saved_spans[0] = span_of(nodes[at].saved[0], record.size);
+    nodes[at].saved_count = 1;
+}
+
+/* Moved, and its clock went back: what it says now is still newer than what it said. */
+static void a_new_address_outbids_the_stored_one(void **state)
+{
+    keep(1, record_of(1, 1, WALL_MS + 5000, 31000));
+    start(1, WALL_MS);
+    assert_int_equal(version_at(1, 1), WALL_MS + 5001);
+}
+
+/* In quiet times, too, others hear of it at once. Above the last version there is none. */
+static void what_outbids_an_own_record_is_told_soon(void **state)
+{
+    know(1, 0);
+    start(0, WALL_MS);
+    start(1, WALL_MS);
+    pass(400000);
+    hear(1, record_of(1, 1, WALL_MS + 9, 31000));
+    pass(2500);
+    assert_int_equal(version_at(0, 1), WALL_MS + 10);
+    hear(1, record_of(1, 1, PEER_RECORD_VERSION_MAX, 31000));
+    assert_int_equal(version_at(1, 1), WALL_MS + 10);
+}
+
 static void two_addresses_are_tried_in_turns(void **state)
 {
     know(1, 0);
     nodes[0].own = configs[0].own = endpoints_of(30000);
     configs[1].configured[0] = (struct peerbook_address){.pub = "tcp://v1.example:1", .sync = "tcp://v1.example:2"};
-    struct span record = record_of(0, 0, WALL_MS, 30000);
-    memcpy(nodes[1].saved[0], record.data, record.size);
-    nodes[1].saved_spans[0] = span_of(nodes[1].saved[0], record.size);
-    nodes[1].saved_count = 1;
+    keep(1, record_of(0, 0, WALL_MS, 30000));
     start(1, WALL_MS);
     assert_int_equal(peerbook_peer(nodes[1].book, 0)->source, PEERBOOK_CONFIG); /* the operator's word, at first */
     pass(PEERBOOK_PATIENCE_MS + STEP_MS);
@@ -385,11 +412,16 @@ static void two_addresses_are_tried_in_turns(void **state)
 static void who_does_not_advertise_tells_nothing_of_itself(void **state)
 {
     configs[1].advertises = false;
+    keep(1, record_of(1, 1, WALL_MS, 31000)); /* it did once */
     know(1, 0);
     start(0, WALL_MS);
     start(1, WALL_MS);
     pass(5000);
     assert_true(peerbook_peer(nodes[1].book, 0)->connected);
+    assert_int_equal(version_at(0, 1), 0);
+    hear(1, record_of(1, 1, WALL_MS + 1, 31000)); /* nor does it contradict */
+    pass(5000);
+    assert_int_equal(version_at(1, 1), 0);
     assert_int_equal(version_at(0, 1), 0);
     assert_int_equal(version_at(1, 0), WALL_MS);
 }
@@ -409,6 +441,28 @@ static void what_nobody_asked_for_is_not_looked_at(void **state)
     assert_int_equal(version_at(1, 2), 0);
 }
 
+static void an_answer_is_to_the_last_question(void **state)
+{
+    know(1, 0);
+    start(0, WALL_MS);
+    start(1, WALL_MS);
+    pass(5000);
+    now_ms += PEERBOOK_ASK_MS_MAX;
+    nodes[1].connected_to[0] = -1; /* this question is lost */
+    struct peerbook_event tick = {.type = PEERBOOK_TICK};
+    deliver(1, &tick);
+    struct span record = record_of(2, 2, WALL_MS, 31000);
+    struct peerbook_event event = {.type = PEERBOOK_ANSWERED,
+                                   .request = peerbook_peer(nodes[1].book, 0)->request - 1,
+                                   .records = &record,
+                                   .record_count = 1};
+    deliver(1, &event);
+    assert_int_equal(version_at(1, 2), 0);
+    event.request++;
+    deliver(1, &event);
+    assert_int_equal(version_at(1, 2), WALL_MS);
+}
+
 int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, world, world_end)
@@ -421,6 +475,9 @@ int main(void)
         STORY(only_the_validator_itself_says_where_it_is),
         STORY(a_validator_that_changes_its_mind_all_the_time_is_heard_now_and_then),
         STORY(a_validator_outbids_its_own_past),
+        STORY(a_new_address_outbids_the_stored_one),
+        STORY(what_outbids_an_own_record_is_told_soon),
+        STORY(an_answer_is_to_the_last_question),
         STORY(two_addresses_are_tried_in_turns),
         STORY(who_does_not_advertise_tells_nothing_of_itself),
         STORY(what_nobody_asked_for_is_not_looked_at),
