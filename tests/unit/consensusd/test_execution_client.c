@@ -125,15 +125,21 @@ static void of_blocks_that_executord_has_already_the_certified_one_is_good(void 
 static void an_answer_is_to_the_question_that_is_under_way(void **state)
 {
     (void)state;
-    ask(JOB_CHECK, JOB_EXECUTE);
-    checked_with(REQUEST + 1, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK, 0, NULL);
-    ask(JOB_CHECK, JOB_POOL);
-    checked(CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
-    ask(JOB_RECHECK, JOB_EXECUTE);
-    checked(CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
-    ask(JOB_CHECK, JOB_EXECUTE)->asked_ms = 0;
-    checked(CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
-    assert_int_equal(shell.event_count, 0);
+    const struct {
+        enum job_kind kind;
+        enum job_stage stage;
+        uint64_t request, asked_ms;
+        size_t counts;
+    } cases[] = {
+        {JOB_CHECK, JOB_EXECUTE, REQUEST, 1, 1},     {JOB_CHECK, JOB_POOL, REQUEST, 1, 0},
+        {JOB_CHECK, JOB_EXECUTE, REQUEST + 1, 1, 0}, {JOB_CHECK, JOB_EXECUTE, REQUEST, 0, 0},
+        {JOB_RECHECK, JOB_EXECUTE, REQUEST, 1, 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        ask(cases[i].kind, cases[i].stage)->asked_ms = cases[i].asked_ms;
+        checked_with(cases[i].request, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK, 0, NULL);
+        assert_int_equal(shell.event_count, cases[i].counts);
+    }
 }
 
 static void leaders_are_validators_each_once(void **state)
