@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PEER = 1, OTHER = 2, HEARD, ANSWERING, SOCKETS };
+enum { PEER = 1, OTHER = 2 };
+enum { HEARD, ANSWERING, SOCKETS };
 
 static struct loop_socket_handlers handlers[SOCKETS];
 static uint8_t sockets[SOCKETS]; /* nobody looks into them */
