@@ -79,6 +79,11 @@ MUTANTS = [
            (SYNC, "            return;\n        struct consensus_codec_block *block = &",
             "            continue;\n        struct consensus_codec_block *block = &")),
 
+    mutant("sync-serves-without-certificate", "a stored block is served with its own certificate", "consensusd_sync_blocks",
+           (SYNC, "        if (stored->qc.signature_count == 0)\n            return UINT64_MAX;\n", "")),
+    mutant("sync-bodies-not-executed", "a block whose bodies come with an answer is executed", "consensusd_sync_blocks",
+           (SYNC, "            stages_bodies_arrived(self, &id);", "            (void)id;")),
+
     # The store.
     mutant("queue-dropped", "what waits is written when there is no more room", "consensusd_safety_store",
            (STORE, """        int rc = safety_store_flush(self);
@@ -226,6 +231,8 @@ MUTANTS = [
            "consensusd_execution_client",
            (EXECUTION, "        self->executor_known = false;\n        return;\n    }\n    if (committed->height",
             "        return;\n    }\n    if (committed->height")),
+    mutant("inactive-not-heard", "whom executord has as inactive is accused no more", "consensusd_execution_client",
+           (EXECUTION, "    proofs_settle(self, height->inactive);\n", "")),
     mutant("executord-goes-back", "a late answer takes no height back", "consensusd_execution_client",
            (EXECUTION, "    if (committed->height > self->executor_height)\n        self->executor_height",
             "    self->executor_height")),

@@ -260,6 +260,8 @@ static void committed(uint64_t height, Cybermesh__Execution__V1__Status status)
     shell_execution_says(&frame);
 }
 
+static uint64_t inactive; /* as executord has them */
+
 static void stands_at(uint64_t height, uint64_t epoch, const struct block_header *genesis_header)
 {
     execution_pb frame;
@@ -270,6 +272,7 @@ static void stands_at(uint64_t height, uint64_t epoch, const struct block_header
     block_header_encode(header, genesis_header);
     body.height = height;
     body.epoch = epoch;
+    body.inactive = inactive;
     body.genesis_header = LOAN(header, sizeof header);
     frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_HEIGHT;
     frame.height = &body;
@@ -332,6 +335,17 @@ static void an_executord_that_refuses_a_commit_is_begun_with_anew(void **state)
     assert_int_equal(shell.daemon->executor_height, 3); /* late answers take nothing back */
 }
 
+static void who_is_inactive_at_executord_is_accused_no_more(void **state)
+{
+    (void)state;
+    const struct block_header genesis = shell.daemon->genesis_header;
+    inactive = 1 << 1;
+    stands_at(0, EPOCH, &genesis);
+    inactive = 0;
+    assert_int_equal(shell.event.type, CONSENSUS_ACCUSED);
+    assert_int_equal(shell.event.u.accused, 1 << 1);
+}
+
 static void an_executord_of_another_genesis_is_not_spoken_with(void **state)
 {
     (void)state;
@@ -364,6 +378,7 @@ int main(void)
         STORY(what_was_not_refused_is_work),
         STORY(an_executord_that_is_new_or_stuck_is_told_what_it_lacks),
         STORY(an_executord_that_refuses_a_commit_is_begun_with_anew),
+        STORY(who_is_inactive_at_executord_is_accused_no_more),
         STORY(an_executord_of_another_genesis_is_not_spoken_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,36 @@ static void certified_blocks_follow_the_committed_ones(void **state)
     assert_int_equal(shell.certified_from, 2);
 }
 
+/* What is served is proved by itself: a descendant's certificate alone is not enough. */
+static void a_block_without_its_certificate_ends_an_answer(void **state)
+{
+    (void)state;
+    static const struct span none[1];
+    const struct qc qc = sample_qc(3, 3);
+    const struct block_header proof[] = {sample_header(2, 0), sample_header(3, 0)};
+    const struct consensus_commit commit = {.block_id = shell_block_id(2),
+                                            .header = proof[0],
+                                            .proof_headers = proof,
+                                            .proof_header_count = 2,
+                                            .proof_qc = &qc};
+    shell_commit(1, 0, 0);
+    assert_int_equal(safety_store_commit(shell.daemon->store, &commit, none, 0), 0);
+    shell.daemon->committed_height = 2;
+    assert_answered(1, 10, 1);
+}
+
+/* mempoold may never have had them. */
+static void bodies_that_come_with_an_answer_are_executed(void **state)
+{
+    (void)state;
+    struct job *job = &shell.daemon->jobs[0];
+    *job = (struct job){.kind = JOB_CHECK, .stage = JOB_POOL, .request = 9, .asked_ms = 1};
+    job->header = sample_header(2, 0);
+    job->block_id = shell_block_id(2);
+    assert_true(answer(1, ask(1)));
+    assert_int_equal(job->stage, JOB_EXECUTE);
+}
+
 static void so_many_answers_a_second_to_each(void **state)
 {
     (void)state;
@@ -212,6 +242,8 @@ int main(void)
         STORY(an_answer_ends_with_the_block_that_exceeds_its_bytes),
         STORY(an_answer_tells_the_lowest_block),
         STORY(certified_blocks_follow_the_committed_ones),
+        STORY(a_block_without_its_certificate_ends_an_answer),
+        STORY(bodies_that_come_with_an_answer_are_executed),
         STORY(so_many_answers_a_second_to_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
