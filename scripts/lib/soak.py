@@ -79,8 +79,8 @@ def _parse():
     options = parser.parse_args()
     if options.trace and options.seed is None:
         parser.error("--trace wants --seed")
-    if options.cores == "all" and (options.liars or options.honest or options.real_signatures or options.twins):
-        parser.error("--cores all has no --liars, --honest, --real-signatures or --twins")
+    if options.cores == "all" and (options.real_signatures or options.twins):
+        parser.error("--cores all has no --real-signatures or --twins")
     if options.twins and options.validators not in (4, 5):
         parser.error("--twins wants --validators 4 or 5")
     if options.parts and not (options.twins and 1 <= options.parts[0] and options.parts[1] <= SHARDS):

@@ -224,6 +224,11 @@ static void put_events(struct base *self, const struct rows *rows)
     for (size_t i = 0; i < rows->policies.count; i++)
         add_event(self, "policies", rows->policies.items[i].tx, rows->policies.items[i].record.policy_id,
                   rows->policies.items[i].record.expires_at_s);
+    for (size_t i = 0; i < rows->validator_evidence.count; i++) {
+        const struct rows_validator_evidence *proof = &rows->validator_evidence.items[i];
+        add_event(self, "validator_evidence", proof->tx, span_of(proof->offender.bytes, HASH_BYTES),
+                  (int64_t)proof->view << 2 | (int64_t)proof->kind);
+    }
 }
 
 static struct base_producer *producer_place(struct base *self, const uint8_t key[static SIGN_PUBLIC_BYTES])

@@ -5,6 +5,8 @@
  * late, lost, doubled and overtaken, and links are cut and clogged.
  *
  * tcp is CURVE here, too: a connection stands only between the keys that both sides name.
+ *
+ * What one validator says to the others passes the liar's hooks (liar.h) when it is the liar.
  */
 #include "tests/sim/whole/bus.h"
 
@@ -12,6 +14,7 @@
 #include <stdio.h>
 
 #include "common/base/err.h"
+#include "tests/sim/whole/liar.h"
 #include "tests/sim/whole/world.h"
 
 enum {
@@ -241,9 +244,42 @@ static void message_of(struct bus_message *out, const struct conn *conn, int dir
     }
 }
 
+static enum sim_bus_channel channel_of(const struct conn *conn, int direction)
+{
+    if (conn->client->kind == KIND_SUB)
+        return SIM_BUS_CONSENSUS;
+    if (conn->server->process->stage == STAGE_CONSENSUSD)
+        return direction == TO_SERVER ? SIM_BUS_SYNC_QUESTION : SIM_BUS_SYNC_ANSWER;
+    return direction == TO_SERVER ? SIM_BUS_FETCH : SIM_BUS_BODIES;
+}
+
+static uint64_t way_of(const struct conn *conn, int direction)
+{
+    return conn->number << 1 | (uint64_t)direction;
+}
+
+static struct sim_bus_word word_of(const struct conn *conn, int direction, const struct bus_socket *other)
+{
+    return (struct sim_bus_word){.way = way_of(conn, direction),
+                                 .channel = channel_of(conn, direction),
+                                 .peer = other->process->validator,
+                                 .topic = ""};
+}
+
+static void tell_liar(const struct conn *conn, int direction, const struct parcel *parcel)
+{
+    if (!is_remote(conn) || !world_is_liar(end_of(conn, direction)->process->validator))
+        return;
+    struct sim_bus_word word = word_of(conn, direction, end_of(conn, 1 - direction));
+    word.topic = parcel->topic;
+    word.bytes = span_of(parcel->data, parcel->size);
+    liar_on_heard(&word);
+}
+
 static void hand_over(const struct conn *conn, int direction, struct parcel *parcel)
 {
     struct bus_socket *socket = end_of(conn, direction);
+    tell_liar(conn, direction, parcel);
     if (parcel->size > socket->frame_bytes_max || !socket->handlers.message) {
         parcel_release(parcel);
         return;
@@ -291,7 +327,7 @@ static void post(struct conn *conn, int direction, uint64_t at_us, void (*run)(v
                                    .run = run,
                                    .drop = parcel ? parcel_release : NULL,
                                    .thing = parcel,
-                                   .number = conn->number << 1 | (uint64_t)direction});
+                                   .number = way_of(conn, direction)});
 }
 
 static void listen_again(struct bus_socket *socket)
@@ -351,19 +387,41 @@ static void deliver_local(struct conn *conn, int direction, struct parcel *parce
     post(conn, direction, at_us, arrive_local, NULL);
 }
 
-static int deliver(struct conn *conn, int direction, struct parcel *parcel)
+static bool has_room(const struct conn *conn, int direction)
 {
     const struct lane *lane = &conn->lanes[direction];
-    if (lane->count + lane->under_way >= end_of(conn, 1 - direction)->queue_count_max)
-        return -EAGAIN;
+    return lane->count + lane->under_way < end_of(conn, 1 - direction)->queue_count_max;
+}
+
+static void transmit(struct conn *conn, int direction, struct parcel *parcel)
+{
     world_mark(parcel->size);
-    if (!is_remote(conn)) {
-        deliver_local(conn, direction, parcel);
-        return 0;
-    }
     deliver_remote(conn, direction, parcel, 0);
     if (world_chance(world.duplicate_ppm))
         deliver_remote(conn, direction, parcel, world_below(LATE_US_MAX));
+}
+
+/* Has the liar said something else, or nothing, in its place? */
+static bool is_lied(const struct conn *conn, int direction, const struct parcel *parcel)
+{
+    if (!world_is_liar(end_of(conn, 1 - direction)->process->validator))
+        return false;
+    struct sim_bus_word word = word_of(conn, direction, end_of(conn, direction));
+    word.topic = parcel->topic;
+    word.bytes = span_of(parcel->data, parcel->size);
+    return liar_on_send(&word);
+}
+
+static int deliver(struct conn *conn, int direction, struct parcel *parcel)
+{
+    if (!has_room(conn, direction))
+        return -EAGAIN;
+    if (!is_remote(conn)) {
+        world_mark(parcel->size);
+        deliver_local(conn, direction, parcel);
+    } else if (!is_lied(conn, direction, parcel)) {
+        transmit(conn, direction, parcel);
+    }
     return 0;
 }
 
@@ -426,6 +484,44 @@ int bus_publish_take(struct bus_socket *self, const char *topic, uint8_t **paylo
     if (rc == 0)
         free(TAKE(*payload));
     return rc;
+}
+
+/* --- the liar's --------------------------------------------------------------------------------------------------- */
+
+size_t sim_bus_ways(struct sim_bus_word *out, size_t capacity, uint32_t from)
+{
+    size_t count = 0;
+    for (const struct conn *conn = conns; conn; conn = conn->next) {
+        for (int direction = 0; direction < 2 && is_remote(conn); direction++) {
+            bool publishes = conn->client->kind != KIND_SUB || direction == TO_CLIENT;
+            if (publishes && end_of(conn, 1 - direction)->process->validator == from && count < capacity)
+                out[count++] = word_of(conn, direction, end_of(conn, direction));
+        }
+    }
+    return count;
+}
+
+void sim_bus_say(uint64_t way, const char *topic, struct span bytes)
+{
+    struct conn *conn = conn_find(way >> 1);
+    int direction = (int)(way & 1);
+    if (!conn || !has_room(conn, direction))
+        return;
+    struct parcel *parcel = parcel_new(topic, bytes.data, bytes.size);
+    transmit(conn, direction, parcel);
+    parcel_release(parcel);
+}
+
+void sim_bus_submit(uint32_t validator, struct span frame)
+{
+    struct conn *conn = conns;
+    while (conn && (conn->server->process->validator != validator || strcmp(conn->server->name, "admission") != 0))
+        conn = conn->next;
+    if (!conn || !has_room(conn, TO_SERVER))
+        return;
+    struct parcel *parcel = parcel_new("", frame.data, frame.size);
+    deliver_local(conn, TO_SERVER, parcel);
+    parcel_release(parcel);
 }
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */

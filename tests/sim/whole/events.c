@@ -112,8 +112,17 @@ static struct hash sign(struct signature *out, const struct tx_fields *fields, c
     return tx_id(encoded);
 }
 
-/* Returns the size of the record. */
-static size_t encode(uint8_t out[static RECORD_BYTES_MAX], struct hash *id, const struct draft *draft)
+static size_t write_body(uint8_t out[static RECORD_BYTES_MAX], const struct tx_fields *fields)
+{
+    if (tx_encoded_size(fields) > RECORD_BYTES_MAX)
+        abort();
+    tx_encode(out, fields);
+    return tx_encoded_size(fields);
+}
+
+/* Write it as a record or a body. Returns the size. */
+static size_t encode(uint8_t out[static RECORD_BYTES_MAX], struct hash *id, const struct draft *draft,
+                     size_t (*write)(uint8_t *out, const struct tx_fields *fields))
 {
     static const char *const contents[TX_KIND_COUNT] = {
         [TX_ANOMALY] = "{\"note\":\"simulated\"}",
@@ -144,7 +153,7 @@ static size_t encode(uint8_t out[static RECORD_BYTES_MAX], struct hash *id, cons
                                .pubkey = public};
     *id = sign(&signature, &fields, &key);
     signature.bytes[7] ^= draft->bad_signature;
-    return pack(out, &fields);
+    return write(out, &fields);
 }
 
 /* --- publishing --------------------------------------------------------------------------------------------------- */
@@ -172,7 +181,7 @@ static int64_t publish_draft(const struct draft *draft, enum fate fate, int reas
     uint8_t bytes[RECORD_BYTES_MAX];
     struct judge_record what = {
         .topic = (uint32_t)draft->kind - TX_ANOMALY, .fate = fate, .reason = reason, .rival = rival};
-    size_t size = encode(bytes, &what.tx_id, draft);
+    size_t size = encode(bytes, &what.tx_id, draft, pack);
     if (fate != FATE_REFUSED && draft->kind == TX_ANOMALY)
         memcpy(what.anomaly, draft->id, sizeof what.anomaly);
     if (fate != FATE_REFUSED)
@@ -253,4 +262,17 @@ void events_bad(void)
         return;
     }
     publish_draft(&draft, FATE_REFUSED, reason, -1);
+}
+
+struct span events_unpublished(bool good)
+{
+    static uint8_t body[RECORD_BYTES_MAX];
+    struct draft draft = draft_new();
+    draft.bad_signature = !good && world_below(2) == 0;
+    draft.bad_hash = !good && !draft.bad_signature;
+    struct hash id;
+    struct span span = span_of(body, encode(body, &id, &draft, write_body));
+    if (good)
+        judge_unpublished(&id);
+    return span;
 }

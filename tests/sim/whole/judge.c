@@ -1,4 +1,4 @@
-/* judge.c - what must never happen to whole validators.
+/* judge.c - what must never happen to whole validators. One that lies is not judged: its processes may end up anywhere.
  *
  * - No fork: every executord makes the same block durable at a height, heights rise by one over all of its lives, and
  *   so do the databases, whose contents at a height are the same everywhere.
@@ -12,11 +12,13 @@
  * - A process ends by itself only when its disk has failed. What it shows of its queues is within their bounds.
  * - In the end the verdicts agree: what is committed is a dead letter nowhere, what is not is one everywhere, for the
  *   same reason where the record alone decides.
+ * - Proof of equivocation stands in the ledger against the liar alone, and once.
  */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "common/base/block.h"
+#include "common/base/equivocation.h"
 #include "common/base/err.h"
 #include "common/base/reason.h"
 #include "common/base/tx.h"
@@ -119,6 +121,12 @@ int64_t judge_published(const struct judge_record *record)
     return number;
 }
 
+void judge_unpublished(const struct hash *tx_id)
+{
+    if (map_put(judge.txs, tx_id, judge.txs) < 0)
+        abort();
+}
+
 size_t judge_record_count(void)
 {
     return judge.record_count;
@@ -141,6 +149,8 @@ static bool is_committed(uint32_t validator, const struct published *record)
 
 void judge_offset(uint32_t validator, uint32_t topic, uint32_t partition, int64_t before, int64_t offset)
 {
+    if (world_is_liar(validator))
+        return;
     if (offset > broker_end_offset(topic, partition)) {
         violate("v%" PRIu32 " commits an offset that no record has: %" PRId64, validator, offset);
         return;
@@ -166,6 +176,8 @@ static uint8_t reason_of(const char *text)
 
 void judge_dead_letter(uint32_t validator, uint32_t topic, uint32_t partition, int64_t offset, const char *reason)
 {
+    if (world_is_liar(validator))
+        return;
     if (topic >= TOPICS || partition >= PARTITIONS || offset >= broker_end_offset(topic, partition)) {
         violate("v%" PRIu32 ": a dead letter of no record", validator);
         return;
@@ -214,8 +226,26 @@ int64_t judge_anomaly_height(const char *id)
     return spent_at(&key);
 }
 
+/* Nobody but the liar can have signed two statements for one view. */
+static void judge_proof(uint64_t height, struct span body)
+{
+    struct equivocation proof;
+    int offender = -1;
+    if (equivocation_check(&proof, body, &world.genesis) == 0)
+        offender = genesis_validator_index(&world.genesis, &proof.offender);
+    if (offender < 0 || !world_is_liar((uint32_t)offender))
+        violate("height %" PRIu64 " has proof of an equivocation that was none", height);
+    else
+        spend("proof of equivocation", hash_of2(span_text("offender"), span_of(proof.offender.bytes, HASH_BYTES)),
+              height);
+}
+
 static void judge_body(uint64_t height, struct span body)
 {
+    if (tx_is_validator_evidence(body)) {
+        judge_proof(height, body);
+        return;
+    }
     struct tx tx;
     const char *why;
     struct hash id = tx_id(body);
@@ -245,6 +275,8 @@ static void judge_block(uint64_t height, const Cybermesh__Outcome__V1__Outcome *
 
 void judge_outcome(uint32_t validator, uint64_t height, struct span outcome)
 {
+    if (world_is_liar(validator))
+        return;
     struct conduct *conduct = &judge.conduct[validator];
     Cybermesh__Outcome__V1__Outcome *read = cybermesh__outcome__v1__outcome__unpack(NULL, outcome.size, outcome.data);
     if (!read || height >= HEIGHTS_MAX || read->height != height || read->block_id.len != HASH_BYTES) {
@@ -265,6 +297,8 @@ void judge_outcome(uint32_t validator, uint64_t height, struct span outcome)
 
 void judge_base(uint32_t validator, uint64_t height, uint64_t contents)
 {
+    if (world_is_liar(validator))
+        return;
     if (height >= HEIGHTS_MAX)
         abort();
     if (judge.contents[height] == 0)
@@ -290,6 +324,8 @@ uint64_t judge_height_max(void)
 
 void judge_notice(uint32_t validator, uint64_t height)
 {
+    if (world_is_liar(validator))
+        return;
     struct conduct *conduct = &judge.conduct[validator];
     if (height > conduct->notice_max + 1)
         violate("v%" PRIu32 " announces height %" PRIu64 " after %" PRIu64, validator, height, conduct->notice_max);
@@ -334,6 +370,8 @@ static void must_be_on_disk(uint32_t validator, uint64_t view, const struct hash
 void judge_frame(uint32_t validator, struct span payload)
 {
     static struct consensus_codec_frame frame; /* large */
+    if (world_is_liar(validator))
+        return;
     struct conduct *conduct = &judge.conduct[validator];
     if (consensus_codec_decode(&frame, payload, (uint32_t)world.genesis.parameters.block_max_txs) != 0)
         return; /* of another topic */
@@ -363,7 +401,7 @@ void judge_ended(const struct process *process)
     if (world.trace)
         trace_line("v%" PRIu32 ".%s ended by itself: %s", process->validator, stage_names[process->stage],
                    process->failure);
-    if (!process->write_failed)
+    if (!process->write_failed && !world_is_liar(process->validator))
         violate("v%" PRIu32 ".%s ended by itself: %s", process->validator, stage_names[process->stage],
                 process->failure);
 }
@@ -380,7 +418,8 @@ void judge_shown(const struct process *process, const char *name, uint64_t value
         {STAGE_EXECUTORD, "versions", 20 + 64},
     };
     for (size_t i = 0; i < ARRAY_COUNT(bounds); i++) {
-        if (bounds[i].stage == process->stage && strcmp(bounds[i].name, name) == 0 && value > bounds[i].max)
+        if (bounds[i].stage == process->stage && strcmp(bounds[i].name, name) == 0 && value > bounds[i].max &&
+            !world_is_liar(process->validator))
             violate("v%" PRIu32 ".%s shows %s=%" PRIu64, process->validator, stage_names[process->stage], name, value);
     }
 }
@@ -410,7 +449,7 @@ static bool has_settled(uint32_t validator)
 bool judge_is_settled(void)
 {
     for (uint32_t i = 0; i < world.n; i++) {
-        if (judge_is_whole(i) && !has_settled(i))
+        if (judge_is_whole(i) && !world_is_liar(i) && !has_settled(i))
             return false;
     }
     return true;
@@ -438,7 +477,7 @@ static void judge_verdict(uint32_t validator, const struct published *record)
 void judge_verdicts(void)
 {
     for (uint32_t i = 0; i < world.n; i++) {
-        for (size_t k = 0; judge_is_whole(i) && k < judge.record_count; k++)
+        for (size_t k = 0; judge_is_whole(i) && !world_is_liar(i) && k < judge.record_count; k++)
             judge_verdict(i, &judge.records[k]);
     }
 }
@@ -446,8 +485,9 @@ void judge_verdicts(void)
 void judge_print(void)
 {
     for (uint32_t i = 0; i < world.n; i++) {
-        fprintf(stderr, "v%" PRIu32 " executord=%" PRIu64 " database=%" PRId64 " announced=%" PRIu64 " up=", i,
-                judge.conduct[i].height, base_height(world.validators[i].base), judge.conduct[i].notice_max);
+        fprintf(stderr, "v%" PRIu32 "%s executord=%" PRIu64 " database=%" PRId64 " announced=%" PRIu64 " up=", i,
+                world_is_liar(i) ? " (liar)" : "", judge.conduct[i].height, base_height(world.validators[i].base),
+                judge.conduct[i].notice_max);
         for (int stage = 0; stage < STAGE_COUNT; stage++)
             fprintf(stderr, "%d", process_is_up(&world.validators[i].stages[stage]));
         fprintf(stderr, " offsets=");

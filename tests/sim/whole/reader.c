@@ -63,7 +63,7 @@ static const char *write_uri(char uri[static 128], const struct question *questi
 
 static void ask(struct process *apid, const struct question *question, uint64_t delay_us)
 {
-    if (!process_is_up(apid) || reader.count == QUESTIONS_MAX)
+    if (!process_is_up(apid) || world_is_liar(apid->validator) || reader.count == QUESTIONS_MAX)
         return;
     uint64_t number = reader.count++;
     struct question *asked = &reader.questions[number];

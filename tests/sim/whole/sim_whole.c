@@ -1,7 +1,7 @@
 /* sim_whole.c - runs seeds of whole validators, one after another: what `scripts/soak --cores all` starts many of, and
  * the suite's own slices.
  *
- *     sim_whole [--first A] [--count K | --random-base] [--validators N] [--trace] [--twice]
+ *     sim_whole [--first A] [--count K | --random-base] [--validators N] [--liars | --honest] [--trace] [--twice]
  *
  * Prints `FAILED seed=.. : why` for the first seed that fails and exits 1; else a line with figures and a hash of all
  * traces. SIM_SEED and SIM_SEEDS are the first seed and the count where no option says so.
@@ -43,7 +43,9 @@ static uint64_t number_or(const char *text, uint64_t otherwise)
 
 static int usage(void)
 {
-    fputs("usage: sim_whole [--first A] [--count K] [--random-base] [--validators N] [--trace] [--twice]\n", stderr);
+    fputs("usage: sim_whole [--first A] [--count K] [--random-base] [--validators N] [--liars | --honest] [--trace]"
+          " [--twice]\n",
+          stderr);
     return 2;
 }
 
@@ -55,6 +57,10 @@ static int parse(struct choice *choice, int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--trace") == 0)
             choice->story.trace = true;
+        else if (strcmp(argv[i], "--liars") == 0)
+            choice->story.liar = LIAR_ALWAYS;
+        else if (strcmp(argv[i], "--honest") == 0)
+            choice->story.liar = LIAR_NEVER;
         else if (strcmp(argv[i], "--twice") == 0)
             choice->twice = true;
         else if (strcmp(argv[i], "--random-base") == 0)
@@ -108,6 +114,7 @@ int main(int argc, char **argv)
     signal(SIGFPE, on_abort);
     printf("seeds %" PRIu64 "..%" PRIu64 "\n", choice.first, choice.first + choice.count - 1);
     uint64_t steps = 0, heights = 0, records = 0, trace = 0, settle_ms_max = 0, settle_seed = 0;
+    uint64_t liars = 0, lies = 0;
     for (uint64_t i = 0; i < choice.count; i++) {
         choice.story.seed = choice.first + i;
         struct story_result result;
@@ -116,6 +123,8 @@ int main(int argc, char **argv)
         steps += result.steps;
         heights += result.heights;
         records += result.records;
+        liars += result.has_liar;
+        lies += result.lies;
         trace = (trace ^ result.fingerprint) * 1099511628211u;
         if (result.settle_ms > settle_ms_max) {
             settle_ms_max = result.settle_ms;
@@ -123,7 +132,7 @@ int main(int argc, char **argv)
         }
     }
     printf("ok seeds=%" PRIu64 " steps=%" PRIu64 " heights=%" PRIu64 " longest_settle_ms=%" PRIu64 " of_seed=%" PRIu64
-           " records=%" PRIu64 " trace=%016" PRIx64 "\n",
-           choice.count, steps, heights, settle_ms_max, settle_seed, records, trace);
+           " records=%" PRIu64 " liars=%" PRIu64 " lies=%" PRIu64 " trace=%016" PRIx64 "\n",
+           choice.count, steps, heights, settle_ms_max, settle_seed, records, liars, lies, trace);
     return 0;
 }

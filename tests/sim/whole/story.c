@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "tests/sim/whole/events.h"
+#include "tests/sim/whole/liar.h"
 #include "tests/sim/whole/reader.h"
 #include "tests/sim/whole/world.h"
 
@@ -292,13 +293,19 @@ static void heal(void)
     world.delay_us_max = world.delay_us_min + world_below(20) * WORLD_MS;
     broker_away(0);
     uint64_t dead_max = world_below(world.faults_max + 1);
+    bool lies = world.liar < world.n;
+    bool liar_dies = lies && liar_heal() == LIAR_DIES;
+    if (lies && dead_max == world.faults_max)
+        dead_max--;
     for (uint32_t i = 0; i < world.n; i++) {
         struct validator *validator = &world.validators[i];
         for_all(i, heal_process);
         validator->base_fail_ppm = 0;
         validator->base_away_until_us = 0;
         validator->wall_skew_ms = (int64_t)world_below(1001) - 500;
-        if (dead_max > 0 && !judge_is_whole(i)) {
+        if (world_is_liar(i)) {
+            for_all(i, liar_dies ? process_kill : process_start);
+        } else if (dead_max > 0 && !judge_is_whole(i)) {
             for_all(i, process_kill);
             dead_max--;
         } else {
@@ -322,6 +329,7 @@ static void begin(const struct story_options *options)
     uint32_t n = options->validator_count ? options->validator_count : options->seed % 3 == 0 ? 4 : 5;
     world_begin(options->seed, n, options->trace);
     events_begin();
+    liar_begin(options->liar);
     bool drift = world_below(2) == 0;
     for (uint32_t i = 0; i < n; i++)
         world.validators[i].drift_ppt = drift ? (int64_t)world_below(41) - 20 : 0;
@@ -350,12 +358,17 @@ void story_run(struct story_result *out, const struct story_options *options)
     else if (out->settle_ms == UINT64_MAX)
         snprintf(out->failure, sizeof out->failure,
                  "not everything became final: seed %" PRIu64 ", %" PRIu32 " validators", world.seed, world.n);
-    if (out->failure[0] != '\0')
+    if (out->failure[0] != '\0') {
         judge_print();
+        liar_print();
+    }
     out->fingerprint = world.fingerprint;
     out->steps = world.steps;
     out->heights = judge_height_max();
     out->records = judge_record_count();
+    out->has_liar = world.liar < world.n;
+    out->lies = liar_told();
     world_end();
+    liar_end();
     reader_end();
 }

@@ -14,7 +14,7 @@ struct world world;
 
 /* --- chance ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t random_of(uint64_t *state)
+uint64_t world_random_of(uint64_t *state)
 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -24,7 +24,7 @@ static uint64_t random_of(uint64_t *state)
 
 uint64_t world_random(void)
 {
-    return random_of(&world.random);
+    return world_random_of(&world.random);
 }
 
 uint64_t world_below(uint64_t count)
@@ -45,7 +45,7 @@ static const char *sodium_name(void)
 
 static uint32_t sodium_random(void)
 {
-    return (uint32_t)(random_of(&world.random_libsodium) >> 32);
+    return (uint32_t)(world_random_of(&world.random_libsodium) >> 32);
 }
 
 static void sodium_fill(void *buffer, size_t size)
@@ -277,6 +277,7 @@ void world_begin(uint64_t seed, uint32_t validator_count, bool trace)
                            .random = seed * 2654435761u + 88172645463325252u,
                            .random_libsodium = seed * 40503u + 2463534242u,
                            .n = validator_count,
+                           .liar = VALIDATORS_MAX,
                            .faults_max = (validator_count - 1) / 3,
                            .fingerprint = 14695981039346656037u,
                            .delay_us_min = WORLD_MS,

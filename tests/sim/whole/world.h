@@ -102,6 +102,7 @@ struct world_event {
 struct world {
     uint64_t seed, random, random_libsodium;
     uint32_t n, faults_max;
+    uint32_t liar; /* who lies to the others (liar.h); VALIDATORS_MAX: nobody */
     uint64_t now_us;
     uint64_t spent_us; /* by the running handler */
     struct process *current;
@@ -124,6 +125,8 @@ extern struct world world;
 /* --- chance ------------------------------------------------------------------------------------------------------- */
 
 uint64_t world_random(void);
+/* The next number of another source, whose state this is. */
+uint64_t world_random_of(uint64_t *state);
 uint64_t world_below(uint64_t count); /* 0 .. count - 1; 0 of none */
 bool world_chance(uint32_t ppm);
 
@@ -154,6 +157,10 @@ void process_start(struct process *process);
 void process_kill(struct process *process);
 /* SIGTERM: it may tidy up. */
 void process_stop(struct process *process);
+static inline bool world_is_liar(uint32_t validator)
+{
+    return validator == world.liar;
+}
 static inline bool process_is_up(const struct process *process)
 {
     return process->daemon != NULL;
@@ -202,7 +209,7 @@ bool base_has_tx(const struct base *base, const struct hash *tx_id);
 /* -1: empty. */
 int64_t base_height(const struct base *base);
 
-/* --- judge.c: what must never happen ------------------------------------------------------------------------------ */
+/* --- judge.c: what must never happen to validators that do not lie ------------------------------------------------ */
 
 void judge_begin(void);
 void judge_end(void);
@@ -227,6 +234,8 @@ int64_t judge_published(const struct judge_record *record);
 size_t judge_record_count(void);
 /* NULL: no such number. */
 const struct judge_record *judge_record_at(uint64_t number);
+/* A good transaction that is in no record: somebody's gift to the liar's pool. */
+void judge_unpublished(const struct hash *tx_id);
 /* executord has made a block durable. */
 void judge_outcome(uint32_t validator, uint64_t height, struct span outcome);
 /* consensusd publishes. */
