@@ -1,8 +1,6 @@
 /* liar.c - the hooks, what the liar remembers, and noise. */
 #include "tests/sim/whole/liar.h"
 
-#include <stdio.h>
-
 #include "tests/sim/whole/liar_state.h"
 
 enum {
@@ -10,6 +8,8 @@ enum {
     TICK_MS_MAX = 120,
     REMEMBERED_BYTES_MAX = 64 << 10,
     REMEMBER_PPM = 200000,
+    WITHHOLD_PPM = 100000,
+    VICTIM_PPM = 700000,
     NOISE_BYTES_MAX = 300,
     LIE_SHARE = 2,      /* one run in so many has a lie; .. */
     BAD_GIFT_SHARE = 4, /* .. of those that spoil all blocks of its own */
@@ -17,6 +17,7 @@ enum {
 };
 
 struct liar liar;
+static uint64_t told_ever[LIE_COUNT];
 
 static const char *const names[LIE_COUNT] = {[LIE_BODIES] = "bodies",
                                              [LIE_UNASKED] = "unasked",
@@ -85,11 +86,17 @@ struct span liar_any_body(void)
 
 /* --- speaking ----------------------------------------------------------------------------------------------------- */
 
+void liar_count(enum lie lie, const char *topic, size_t size)
+{
+    liar.told++;
+    told_ever[lie]++;
+    if (world.trace)
+        trace_line("v%" PRIu32 " lies (%s): %s %zu bytes", world.liar, names[lie], topic, size);
+}
+
 void liar_say(enum lie lie, uint64_t way, const char *topic, struct span bytes)
 {
-    liar.told[lie]++;
-    if (world.trace)
-        trace_line("v%" PRIu32 " lies (%s): %s %zu bytes", world.liar, names[lie], topic, bytes.size);
+    liar_count(lie, topic, bytes.size);
     sim_bus_say(way, topic, bytes);
 }
 
@@ -188,8 +195,9 @@ bool liar_on_send(const struct sim_bus_word *word)
     if (liar.silent)
         return false;
     remember(word);
-    if (liar_lies(LIE_WITHHOLD, 200000)) {
-        liar.told[LIE_WITHHOLD]++;
+    bool unloved = word->peer == liar.victim && word->channel == SIM_BUS_CONSENSUS;
+    if (liar_lies(LIE_WITHHOLD, unloved ? VICTIM_PPM : WITHHOLD_PPM)) {
+        liar_count(LIE_WITHHOLD, word->topic, word->bytes.size);
         return true;
     }
     return send(word);
@@ -239,6 +247,9 @@ static void draw_lies(void)
         if (liar_below(lie == LIE_BAD_GIFT ? BAD_GIFT_SHARE : LIE_SHARE) == 0)
             liar.lies |= 1u << lie;
     }
+    if (liar.lies & (1u << LIE_BODIES | 1u << LIE_UNASKED))
+        liar.lies |= 1u << LIE_GIFT; /* else nobody asks it for bodies */
+    liar.victim = (uint32_t)liar_below(world.n);
 }
 
 void liar_begin(enum liar_presence presence)
@@ -281,17 +292,13 @@ enum liar_end_of_faults liar_heal(void)
 
 uint64_t liar_told(void)
 {
-    uint64_t told = 0;
-    for (int lie = 0; lie < LIE_COUNT; lie++)
-        told += liar.told[lie];
-    return told;
+    return liar.told;
 }
 
-void liar_print(void)
+void liar_print(FILE *out)
 {
-    for (int lie = 0; lie < LIE_COUNT; lie++) {
-        if (liar.told[lie] > 0)
-            fprintf(stderr, "%s=%" PRIu64 " ", names[lie], liar.told[lie]);
-    }
-    fprintf(stderr, "%s\n", liar_told() > 0 ? "lies" : "no lies");
+    fprintf(out, "lies:");
+    for (int lie = 0; lie < LIE_COUNT; lie++)
+        fprintf(out, " %s=%" PRIu64, names[lie], told_ever[lie]);
+    fputc('\n', out);
 }

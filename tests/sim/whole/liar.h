@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "tests/sim/whole/bus.h"
 
@@ -27,5 +28,5 @@ enum liar_end_of_faults { LIAR_LIES_ON, LIAR_TURNS_HONEST, LIAR_DIES };
 enum liar_end_of_faults liar_heal(void);
 /* Lies told. */
 uint64_t liar_told(void);
-/* On stderr: of which kinds. */
-void liar_print(void);
+/* How many of each kind, in all runs of the program. */
+void liar_print(FILE *out);

@@ -77,6 +77,16 @@ static const struct qc *any_qc(void)
     return count ? &liar.qcs[liar_below(count)] : NULL;
 }
 
+static size_t newest_qc(void)
+{
+    size_t newest = 0;
+    for (size_t i = 0; i < LIAR_QCS_MAX && i < liar.qc_count; i++) {
+        if (liar.qcs[i].view > liar.qcs[newest].view)
+            newest = i;
+    }
+    return newest;
+}
+
 static const struct liar_block *any_block(void)
 {
     size_t count = liar.block_count < LIAR_BLOCKS_MAX ? liar.block_count : LIAR_BLOCKS_MAX;
@@ -273,23 +283,17 @@ static void say_vote(const struct liar_block *block, uint32_t withhold_ppm)
     say(LIE_VOTE, &effect, withhold_ppm);
 }
 
-/* For another block of the view, another height, another view; or its own vote under somebody else's name. */
+/* For another height, another view, or, seldom, because it costs the liar its turns, another block of the view. */
 static void lie_about_vote(const struct liar_block *about)
 {
     struct liar_block block = *about;
-    switch (liar_below(4)) {
-    case 0:
+    uint64_t how = liar_below(16);
+    if (how == 0)
         block.id = any_hash();
-        break;
-    case 1:
+    else if (how < 8)
         block.height += 1 + liar_below(3);
-        break;
-    case 2:
+    else
         block.view += 1 + liar_below(VIEWS_AHEAD_MAX);
-        break;
-    default:
-        break;
-    }
     say_vote(&block, (uint32_t)liar_below(LIAR_ALL_PPM));
 }
 
@@ -547,4 +551,6 @@ void liar_consensus_tick(void)
         lie_about_timeouts(qc);
     if (qc && liar_lies(LIE_CERTIFICATE, HALF_PPM))
         lie_about_certificates(qc);
+    if (qc && liar_lies(LIE_SYNC, HALF_PPM))
+        say_heartbeat(&liar.qcs[newest_qc()], NULL); /* true: who lacks the block asks who showed it first */
 }

@@ -202,16 +202,16 @@ static void give(enum lie lie)
     size_t size = 0;
     if (pb_pack(&frame.base, &bytes, &size) < 0)
         abort();
-    liar.told[lie]++;
+    liar_count(lie, "admission", size);
     sim_bus_submit(world.liar, span_of(bytes, size));
     free(bytes);
 }
 
 void liar_mempool_tick(void)
 {
-    if (liar_lies(LIE_GIFT, SELDOM_PPM))
+    if (liar_lies(LIE_GIFT, 2 * SELDOM_PPM))
         give(LIE_GIFT);
-    if (liar_lies(LIE_BAD_GIFT, SELDOM_PPM / 2))
+    if (liar_lies(LIE_BAD_GIFT, SELDOM_PPM))
         give(LIE_BAD_GIFT);
     if (liar_lies(LIE_FETCH, SELDOM_PPM))
         say_fetch();

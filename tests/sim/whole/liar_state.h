@@ -59,7 +59,8 @@ struct liar {
     uint32_t lies; /* bit: enum lie */
     bool silent;   /* it lies no more */
     struct sign_key key;
-    uint64_t told[LIE_COUNT];
+    uint64_t told;
+    uint32_t victim; /* hears little of it */
     struct liar_copy frames[LIAR_FRAMES_MAX], bodies[LIAR_BODIES_MAX];
     struct qc qcs[LIAR_QCS_MAX];
     struct tc tc; /* the last heard */
@@ -75,6 +76,8 @@ uint64_t liar_below(uint64_t count);
 /* Is it time for this lie? */
 bool liar_lies(enum lie lie, uint32_t ppm);
 void liar_copy_set(struct liar_copy *copy, const struct sim_bus_word *word);
+/* A lie is told. */
+void liar_count(enum lie lie, const char *topic, size_t size);
 /* Say it to one. */
 void liar_say(enum lie lie, uint64_t way, const char *topic, struct span bytes);
 /* To each other validator by this channel, or not. */

@@ -16,6 +16,7 @@
 
 #include <sodium.h>
 
+#include "tests/sim/whole/liar.h"
 #include "tests/sim/whole/story.h"
 #include "tests/sim/whole/world.h"
 
@@ -134,5 +135,6 @@ int main(int argc, char **argv)
     printf("ok seeds=%" PRIu64 " steps=%" PRIu64 " heights=%" PRIu64 " longest_settle_ms=%" PRIu64 " of_seed=%" PRIu64
            " records=%" PRIu64 " liars=%" PRIu64 " lies=%" PRIu64 " trace=%016" PRIx64 "\n",
            choice.count, steps, heights, settle_ms_max, settle_seed, records, liars, lies, trace);
+    liar_print(stdout);
     return 0;
 }

@@ -360,7 +360,7 @@ void story_run(struct story_result *out, const struct story_options *options)
                  "not everything became final: seed %" PRIu64 ", %" PRIu32 " validators", world.seed, world.n);
     if (out->failure[0] != '\0') {
         judge_print();
-        liar_print();
+        liar_print(stderr);
     }
     out->fingerprint = world.fingerprint;
     out->steps = world.steps;
