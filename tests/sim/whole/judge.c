@@ -12,7 +12,8 @@
  * - A process ends by itself only when its disk has failed. What it shows of its queues is within their bounds.
  * - In the end the verdicts agree: what is committed is a dead letter nowhere, what is not is one everywhere, for the
  *   same reason where the record alone decides.
- * - Proof of equivocation stands in the ledger against the liar alone, and once.
+ * - Certificates that a consensusd sends verify. Proof of equivocation is told of the liar alone, and stands in the
+ *   ledger once. No committed block is of the future.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,9 +27,10 @@
 #include "common/edge/voting_store.h"
 #include "proto/outcome.pb-c.h"
 #include "services/consensusd/consensus_codec.h"
+#include "tests/sim/whole/bus.h"
 #include "tests/sim/whole/world.h"
 
-enum { HEIGHTS_MAX = 4096, VIEWS_MAX = 1 << 14, RECORDS_MAX = 4096, BLOCK_TXS_MAX = 4096 };
+enum { HEIGHTS_MAX = 4096, VIEWS_MAX = 1 << 14, RECORDS_MAX = 4096, BLOCK_TXS_MAX = 4096, AHEAD_MS_MAX = 20000 };
 
 struct published {
     struct judge_record what;
@@ -227,13 +229,16 @@ int64_t judge_anomaly_height(const char *id)
 }
 
 /* Nobody but the liar can have signed two statements for one view. */
+static bool is_proof(const struct equivocation *proof)
+{
+    int offender = genesis_validator_index(&world.genesis, &proof->offender);
+    return offender >= 0 && world_is_liar((uint32_t)offender) && equivocation_verify(proof, &world.genesis) == 0;
+}
+
 static void judge_proof(uint64_t height, struct span body)
 {
     struct equivocation proof;
-    int offender = -1;
-    if (equivocation_check(&proof, body, &world.genesis) == 0)
-        offender = genesis_validator_index(&world.genesis, &proof.offender);
-    if (offender < 0 || !world_is_liar((uint32_t)offender))
+    if (equivocation_decode(&proof, body) != 0 || !is_proof(&proof))
         violate("height %" PRIu64 " has proof of an equivocation that was none", height);
     else
         spend("proof of equivocation", hash_of2(span_text("offender"), span_of(proof.offender.bytes, HASH_BYTES)),
@@ -268,6 +273,8 @@ static void judge_block(uint64_t height, const Cybermesh__Outcome__V1__Outcome *
     memcpy(block->id.bytes, outcome->block_id.data, HASH_BYTES);
     if (block_header_decode(&block->header, span_of(outcome->header.data, outcome->header.len)) < 0)
         violate("height %" PRIu64 " has no header", height);
+    if (block->header.timestamp_ms > (uint64_t)sim_wall_ms() + AHEAD_MS_MAX)
+        violate("height %" PRIu64 " is of the future", height);
     judge.height_max = height > judge.height_max ? height : judge.height_max;
     for (size_t i = 0; i < outcome->n_bodies; i++)
         judge_body(height, span_of(outcome->bodies[i].data, outcome->bodies[i].len));
@@ -367,6 +374,33 @@ static void must_be_on_disk(uint32_t validator, uint64_t view, const struct hash
                 validator, view);
 }
 
+static bool is_certificate(const struct qc *qc)
+{
+    bool genesis = qc->view == 0 && qc->height == 0;
+    return genesis || (qc->signature_count > 0 && qc_verify(qc, &world.genesis) == 0);
+}
+
+/* What it vouches for. */
+static bool is_sound(const struct consensus_event *event)
+{
+    switch ((int)event->type) {
+    case CONSENSUS_PROPOSAL:
+        return is_certificate(event->u.proposal.justify) &&
+               (!event->u.proposal.tc || tc_verify(event->u.proposal.tc, &world.genesis) == 0);
+    case CONSENSUS_TIMEOUT:
+        return is_certificate(event->u.timeout.high_qc);
+    case CONSENSUS_NEW_VIEW:
+        return tc_verify(event->u.new_view, &world.genesis) == 0;
+    case CONSENSUS_HEARTBEAT:
+        return is_certificate(event->u.heartbeat.high_qc) &&
+               (!event->u.heartbeat.high_tc || tc_verify(event->u.heartbeat.high_tc, &world.genesis) == 0);
+    case CONSENSUS_EVIDENCE:
+        return is_proof(event->u.evidence);
+    default:
+        return true;
+    }
+}
+
 void judge_frame(uint32_t validator, struct span payload)
 {
     static struct consensus_codec_frame frame; /* large */
@@ -376,6 +410,8 @@ void judge_frame(uint32_t validator, struct span payload)
     if (consensus_codec_decode(&frame, payload, (uint32_t)world.genesis.parameters.block_max_txs) != 0)
         return; /* of another topic */
     const struct consensus_event *event = &frame.event;
+    if (frame.core == CONSENSUS_CODEC_CONSENSUS && !is_sound(event))
+        violate("v%" PRIu32 " sends a certificate or a proof that is none (message %d)", validator, (int)event->type);
     if (event->type == CONSENSUS_VOTE) {
         once_per_view(conduct->votes, validator, "votes", event->u.vote.view, &event->u.vote.block_id);
         must_be_on_disk(validator, event->u.vote.view, &event->u.vote.block_id, 0);

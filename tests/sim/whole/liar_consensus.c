@@ -7,6 +7,7 @@
 enum {
     IDS_MAX = 64, /* more than a block may have */
     HALF_PPM = LIAR_ALL_PPM / 2,
+    CROOKED_PPM = 700000,
     FUTURE_MS = 60000,
     VIEWS_AHEAD_MAX = CONSENSUS_VIEWS_AHEAD_MAX + 10,
 };
@@ -101,6 +102,14 @@ struct draft {
     struct hash ids[IDS_MAX];
     bool signs_badly;
 };
+
+static void begin_draft(struct draft *out, const struct consensus_proposal *proposal)
+{
+    *out = (struct draft){.proposal = *proposal};
+    out->proposal.tx_ids = out->ids;
+    if (proposal->header.tx_count > 0)
+        memcpy(out->ids, proposal->tx_ids, proposal->header.tx_count * sizeof out->ids[0]);
+}
 
 static void list_ids(struct draft *draft)
 {
@@ -237,6 +246,19 @@ static void bend_proposal(struct draft *draft)
         bend_header(draft);
 }
 
+/* Another's proposal, as if it was its own: nothing else may be wrong with it. */
+static void propose_out_of_turn(const struct consensus_proposal *heard)
+{
+    struct draft draft;
+    begin_draft(&draft, heard);
+    draft.proposal.header.proposer = world.genesis.validators[world.liar].id;
+    if (liar_below(2) == 0)
+        bend_proposal(&draft);
+    sign_proposal(&draft);
+    struct consensus_effect effect = {.type = CONSENSUS_SEND_PROPOSAL, .u.proposal = draft.proposal};
+    say(LIE_PROPOSAL, &effect, HALF_PPM);
+}
+
 /* Once in a view, when the first copy of its own proposal leaves. */
 static void prepare(const struct consensus_proposal *own)
 {
@@ -245,13 +267,11 @@ static void prepare(const struct consensus_proposal *own)
         return;
     prepared->view = own->header.view;
     free(TAKE(prepared->frame.bytes));
-    bool crooked = liar_lies(LIE_PROPOSAL, HALF_PPM);
+    bool crooked = liar_lies(LIE_PROPOSAL, CROOKED_PPM);
     if (!crooked && !liar_lies(LIE_TWO_BLOCKS, HALF_PPM))
         return;
-    struct draft draft = {.proposal = *own};
-    if (own->header.tx_count > 0)
-        memcpy(draft.ids, own->tx_ids, own->header.tx_count * sizeof draft.ids[0]);
-    draft.proposal.tx_ids = draft.ids;
+    struct draft draft;
+    begin_draft(&draft, own);
     prepared->instead = crooked;
     if (crooked)
         bend_proposal(&draft);
@@ -534,6 +554,8 @@ void liar_consensus_heard(const struct sim_bus_word *word)
         return;
     remember(&frame.event);
     bool is_proposal = frame.event.type == CONSENSUS_PROPOSAL;
+    if (is_proposal && liar_lies(LIE_PROPOSAL, HALF_PPM / 4))
+        propose_out_of_turn(&frame.event.u.proposal);
     consensus_codec_deinit(&frame);
     if (is_proposal && liar_lies(LIE_VOTE, HALF_PPM / 2))
         lie_about_vote(&liar.blocks[(liar.block_count - 1) % LIAR_BLOCKS_MAX]);

@@ -11,6 +11,7 @@
 
 enum {
     OFTEN_PPM = 500000,
+    SYNC_PPM = 800000,
     SELDOM_PPM = 60000,
     LARGE_PPM = 3000,
     BODIES_MAX = 48, /* of an answer that it makes */
@@ -146,6 +147,18 @@ void liar_mempool_heard(const struct sim_bus_word *word)
     cybermesh__gossip__v1__gossip_frame__free_unpacked(frame, NULL);
 }
 
+/* More of them than are looked at. */
+static void say_many_bodies(void)
+{
+    uint8_t body = TX_ANOMALY;
+    size_t count = MEMPOOL_FETCHED_COUNT_MAX + (size_t)liar_below(2);
+    ProtobufCBinaryData *items = must(calloc(count, sizeof *items));
+    for (size_t i = 0; i < count; i++)
+        items[i] = pb_bytes(span_of(&body, 1));
+    say_bodies(LIE_UNASKED, 0, liar_below(REQUESTS_MAX), items, count);
+    free(items);
+}
+
 /* As large as bodies and frames may be. */
 static void say_large_bodies(void)
 {
@@ -219,25 +232,27 @@ void liar_mempool_tick(void)
         say_other_bodies(LIE_UNASKED, 0, liar_below(REQUESTS_MAX));
     if (liar_lies(LIE_UNASKED, LARGE_PPM))
         say_large_bodies();
+    if (liar_lies(LIE_UNASKED, 2 * LARGE_PPM))
+        say_many_bodies();
 }
 
 /* --- blocks to catch up with -------------------------------------------------------------------------------------- */
 
 static void bend_block(Cybermesh__Consensus__V1__CertifiedBlock *block)
 {
-    switch (liar_below(5)) {
+    if (block->n_bodies > 0 && liar_below(2) == 0) {
+        spoil(&block->bodies[liar_below(block->n_bodies)]);
+        return;
+    }
+    switch (liar_below(4)) {
     case 0:
-        if (block->n_bodies > 0)
-            spoil(&block->bodies[liar_below(block->n_bodies)]);
-        break;
-    case 1:
         block->header.data[liar_below(block->header.len)] ^= 1;
         break;
-    case 2:
+    case 1:
         if (block->qc->n_signatures > 0)
             block->qc->signatures[0]->signature.data[0] ^= 1;
         break;
-    case 3:
+    case 2:
         block->qc->view += liar_below(3);
         block->qc->height += 1;
         break;
@@ -273,7 +288,7 @@ static void mix_blocks(blocks_pb *blocks)
 
 static void bend_blocks(blocks_pb *blocks)
 {
-    switch (liar_below(7)) {
+    switch (liar_below(10)) {
     case 0:
         blocks->request += 1 + liar_below(2);
         break;
@@ -293,7 +308,7 @@ static void bend_blocks(blocks_pb *blocks)
         break;
     default:
         for (size_t i = 0; i < blocks->n_blocks; i++) {
-            if (liar_below(blocks->n_blocks) == 0)
+            if (liar_below(3) == 0)
                 bend_block(blocks->blocks[i]);
         }
         break;
@@ -314,7 +329,7 @@ static void say_part(uint64_t way, sync_pb *frame)
 
 bool liar_sync_send(const struct sim_bus_word *word)
 {
-    if (!liar_lies(LIE_SYNC, OFTEN_PPM))
+    if (!liar_lies(LIE_SYNC, SYNC_PPM))
         return false;
     sync_pb *frame = cybermesh__consensus__v1__sync_frame__unpack(NULL, word->bytes.size, word->bytes.data);
     bool fits = frame && frame->body_case == CYBERMESH__CONSENSUS__V1__SYNC_FRAME__BODY_RESPONSE;
