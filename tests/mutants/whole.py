@@ -7,6 +7,9 @@ CONSENSUSD, HANDOVER, POOL = ("services/consensusd/consensusd.c", "services/cons
                               "services/consensusd/pool_client.c")
 SERVE_EXECUTION, EXECUTOR, PACEMAKER = ("services/executord/serve_execution.c", "services/executord/executor.c",
                                   "services/consensusd/pacemaker.c")
+VERIFY, GOSSIP_CODEC, SYNC_CHECK, EVIDENCE, VOTE, CERTIFICATE = (
+    "services/mempoold/verify.c", "services/mempoold/gossip_codec.c", "services/consensusd/sync_check.c",
+    "services/consensusd/evidence.c", "services/consensusd/vote.c", "services/consensusd/certificate.c")
 WHOLE = "whole validators, the fixed slice"
 
 MUTANTS = [
@@ -42,4 +45,32 @@ MUTANTS = [
         return;
     self->pool_live""", """    (void)parent_id;
     self->pool_live""")),
+    # What only a validator that lies can show.
+    mutant("whole-body-of-a-peer-unverified", "a body that another mempoold sends has its signature checked", WHOLE,
+           (VERIFY, "    return txcheck_run(context, body, &tx, &why);",
+            """    (void)context;
+    return tx_parse(&tx, body, &why);""")),
+    mutant("whole-state-root-of-a-peer", "a proposal's state root is the one that execution gives here", WHOLE,
+           (EXECUTOR, " || !hash_equal(&state_root, &header->state_root)) {", ") {")),
+    mutant("whole-receipt-root-of-a-peer", "a proposal's receipt root is the one that execution gives here", WHOLE,
+           (EXECUTOR, "if (!hash_equal(&result.receipt_root, &header->receipt_root) || ", "if (")),
+    mutant("whole-fetch-too-long", "a question for more bodies than are answered is refused", WHOLE,
+           (GOSSIP_CODEC, """    if (fetch->n_tx_ids > MEMPOOL_FETCH_COUNT_MAX)
+        return ERR_TOO_LARGE;
+""", "")),
+    mutant("whole-answer-too-long", "an answer with more bodies than are looked at is refused", WHOLE,
+           (GOSSIP_CODEC, """    if (bodies->n_bodies > MEMPOOL_FETCHED_COUNT_MAX)
+        return ERR_TOO_LARGE;
+""", "")),
+    mutant("whole-bodies-of-a-synced-block", "bodies that come with a certified block are those of its header", WHOLE,
+           (SYNC_CHECK, "    return block->body_count == block->header.tx_count && hash_equal(&root, &block->header.tx_root);",
+            "    return block->body_count == block->header.tx_count;")),
+    mutant("whole-proof-believed", "proof against a validator is judged before it is told on", WHOLE,
+           (EVIDENCE, "    if (offender < 0 || equivocation_verify(equivocation, self->genesis) != 0) {",
+            "    if (offender < 0) {")),
+    mutant("whole-block-of-the-future", "a block's time is not far ahead of the voter's clock", WHOLE,
+           (VOTE, "bool early = header->timestamp_ms > self->wall_ms + self->genesis->parameters.block_future_skew_ms;",
+            "bool early = false;")),
+    mutant("whole-certificate-believed", "a certificate's signatures are verified", WHOLE,
+           (CERTIFICATE, "    if (!verified && !vote_verify(self, validator, vote))\n        return false;\n", "    (void)vote_verify;\n    (void)verified;\n")),
 ]
