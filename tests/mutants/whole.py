@@ -7,9 +7,9 @@ CONSENSUSD, HANDOVER, POOL = ("services/consensusd/consensusd.c", "services/cons
                               "services/consensusd/pool_client.c")
 SERVE_EXECUTION, EXECUTOR, PACEMAKER = ("services/executord/serve_execution.c", "services/executord/executor.c",
                                   "services/consensusd/pacemaker.c")
-VERIFY, GOSSIP_CODEC, SYNC_CHECK, EVIDENCE, VOTE, CERTIFICATE = (
+VERIFY, GOSSIP_CODEC, SYNC_CHECK, EVIDENCE, CERTIFICATE = (
     "services/mempoold/verify.c", "services/mempoold/gossip_codec.c", "services/consensusd/sync_check.c",
-    "services/consensusd/evidence.c", "services/consensusd/vote.c", "services/consensusd/certificate.c")
+    "services/consensusd/evidence.c", "services/consensusd/certificate.c")
 WHOLE = "whole validators, the fixed slice"
 
 MUTANTS = [
@@ -68,9 +68,6 @@ MUTANTS = [
     mutant("whole-proof-believed", "proof against a validator is judged before it is told on", WHOLE,
            (EVIDENCE, "    if (offender < 0 || equivocation_verify(equivocation, self->genesis) != 0) {",
             "    if (offender < 0) {")),
-    mutant("whole-block-of-the-future", "a block's time is not far ahead of the voter's clock", WHOLE,
-           (VOTE, "bool early = header->timestamp_ms > self->wall_ms + self->genesis->parameters.block_future_skew_ms;",
-            "bool early = false;")),
     mutant("whole-certificate-believed", "a certificate's signatures are verified", WHOLE,
            (CERTIFICATE, "    if (!verified && !vote_verify(self, validator, vote))\n        return false;\n", "    (void)vote_verify;\n    (void)verified;\n")),
 ]

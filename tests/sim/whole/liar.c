@@ -190,13 +190,21 @@ static bool send(const struct sim_bus_word *word)
     return false;
 }
 
+/* Who does not hear of its blocks in time asks for them; one validator only, or the block would get no quorum. */
+static bool withholds(const struct sim_bus_word *word)
+{
+    bool to_victim = word->peer == liar.victim && word->channel == SIM_BUS_CONSENSUS;
+    if (to_victim && strcmp(word->topic, "consensus/proposal") == 0 && liar_lies(LIE_SYNC, VICTIM_PPM))
+        return true;
+    return liar_lies(LIE_WITHHOLD, to_victim ? VICTIM_PPM : WITHHOLD_PPM);
+}
+
 bool liar_on_send(const struct sim_bus_word *word)
 {
     if (liar.silent)
         return false;
     remember(word);
-    bool unloved = word->peer == liar.victim && word->channel == SIM_BUS_CONSENSUS;
-    if (liar_lies(LIE_WITHHOLD, unloved ? VICTIM_PPM : WITHHOLD_PPM)) {
+    if (withholds(word)) {
         liar_count(LIE_WITHHOLD, word->topic, word->bytes.size);
         return true;
     }

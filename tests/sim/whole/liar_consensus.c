@@ -181,7 +181,7 @@ static void bend_certificates(struct draft *draft)
 static void bend_header(struct draft *draft)
 {
     struct block_header *header = &draft->proposal.header;
-    switch (liar_below(12)) {
+    switch (liar_below(13)) {
     case 0:
     case 1:
         header->state_root.bytes[liar_below(HASH_BYTES)] ^= 1;
@@ -200,15 +200,16 @@ static void bend_header(struct draft *draft)
         header->view += liar_below(5);
         break;
     case 7:
-        header->timestamp_ms = liar_below(2) ? header->timestamp_ms + FUTURE_MS : 1;
-        break;
     case 8:
-        header->proposer = world.genesis.validators[liar_below(world.n)].id;
+        header->timestamp_ms = liar_below(4) ? header->timestamp_ms + FUTURE_MS : 1;
         break;
     case 9:
-        header->chain_id = any_hash();
+        header->proposer = world.genesis.validators[liar_below(world.n)].id;
         break;
     case 10:
+        header->chain_id = any_hash();
+        break;
+    case 11:
         header->parent_id = any_hash();
         break;
     default:
@@ -573,6 +574,6 @@ void liar_consensus_tick(void)
         lie_about_timeouts(qc);
     if (qc && liar_lies(LIE_CERTIFICATE, HALF_PPM))
         lie_about_certificates(qc);
-    if (qc && liar_lies(LIE_SYNC, HALF_PPM))
+    if (qc && liar_lies(LIE_SYNC, LIAR_ALL_PPM))
         say_heartbeat(&liar.qcs[newest_qc()], NULL); /* true: who lacks the block asks who showed it first */
 }

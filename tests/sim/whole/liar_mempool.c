@@ -240,10 +240,6 @@ void liar_mempool_tick(void)
 
 static void bend_block(Cybermesh__Consensus__V1__CertifiedBlock *block)
 {
-    if (block->n_bodies > 0 && liar_below(2) == 0) {
-        spoil(&block->bodies[liar_below(block->n_bodies)]);
-        return;
-    }
     switch (liar_below(4)) {
     case 0:
         block->header.data[liar_below(block->header.len)] ^= 1;
@@ -260,6 +256,16 @@ static void bend_block(Cybermesh__Consensus__V1__CertifiedBlock *block)
         if (block->n_bodies > 1)
             swap(block->bodies, block->n_bodies);
         break;
+    }
+}
+
+/* One of each block: headers and certificates are as they should be. */
+static void spoil_bodies(blocks_pb *blocks)
+{
+    for (size_t i = 0; i < blocks->n_blocks; i++) {
+        Cybermesh__Consensus__V1__CertifiedBlock *block = blocks->blocks[i];
+        if (block->n_bodies > 0)
+            spoil(&block->bodies[liar_below(block->n_bodies)]);
     }
 }
 
@@ -288,7 +294,7 @@ static void mix_blocks(blocks_pb *blocks)
 
 static void bend_blocks(blocks_pb *blocks)
 {
-    switch (liar_below(10)) {
+    switch (liar_below(7)) {
     case 0:
         blocks->request += 1 + liar_below(2);
         break;
@@ -333,10 +339,14 @@ bool liar_sync_send(const struct sim_bus_word *word)
         return false;
     sync_pb *frame = cybermesh__consensus__v1__sync_frame__unpack(NULL, word->bytes.size, word->bytes.data);
     bool fits = frame && frame->body_case == CYBERMESH__CONSENSUS__V1__SYNC_FRAME__BODY_RESPONSE;
-    if (fits && liar_below(3) == 0) {
+    uint64_t how = liar_below(4);
+    if (fits && how == 0) {
         say_part(word->way, frame);
     } else if (fits) {
-        bend_blocks(frame->response);
+        if (how == 1)
+            bend_blocks(frame->response);
+        else
+            spoil_bodies(frame->response);
         say(LIE_SYNC, SIM_BUS_SYNC_ANSWER, word->way, &frame->base);
     }
     if (frame)
