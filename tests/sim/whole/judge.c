@@ -14,6 +14,7 @@
  *   same reason where the record alone decides.
  * - Certificates that a consensusd sends verify. Proof of equivocation is told of the liar alone, and stands in the
  *   ledger once. No committed block is of the future.
+ * - Nobody votes for a block whose roots the liar changed.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,6 +53,7 @@ static struct judge {
     int64_t *numbers[TOPICS][PARTITIONS]; /* offset -> record */
     struct map *txs;                      /* published tx id -> record + 1 */
     struct map *spent;                    /* transactions, nonces and event ids in the ledger -> height + 1 */
+    struct map *crooked;                  /* ids of blocks with wrong roots */
     struct judge_committed *blocks;       /* by height */
     uint64_t *contents;                   /* of databases, by height */
     uint64_t height_max;
@@ -68,7 +70,7 @@ void judge_begin(void)
         for (size_t partition = 0; partition < PARTITIONS; partition++)
             judge.numbers[topic][partition] = must(calloc(RECORDS_MAX, sizeof(int64_t)));
     }
-    if (map_new(&judge.txs, 1024, 3) < 0 || map_new(&judge.spent, 1024, 4) < 0)
+    if (map_new(&judge.txs, 1024, 3) < 0 || map_new(&judge.spent, 1024, 4) < 0 || map_new(&judge.crooked, 16, 5) < 0)
         abort();
     for (uint32_t i = 0; i < world.n; i++) {
         judge.conduct[i].votes = must(calloc(VIEWS_MAX, sizeof(struct hash)));
@@ -87,6 +89,7 @@ void judge_end(void)
     }
     map_destroy(&judge.txs);
     map_destroy(&judge.spent);
+    map_destroy(&judge.crooked);
     for (uint32_t i = 0; i < world.n; i++) {
         free(judge.conduct[i].votes);
         free(judge.conduct[i].proposals);
@@ -126,6 +129,12 @@ int64_t judge_published(const struct judge_record *record)
 void judge_unpublished(const struct hash *tx_id)
 {
     if (map_put(judge.txs, tx_id, judge.txs) < 0)
+        abort();
+}
+
+void judge_crooked(const struct hash *block_id)
+{
+    if (map_put(judge.crooked, block_id, judge.crooked) < 0)
         abort();
 }
 
@@ -413,6 +422,8 @@ void judge_frame(uint32_t validator, struct span payload)
     if (frame.core == CONSENSUS_CODEC_CONSENSUS && !is_sound(event))
         violate("v%" PRIu32 " sends a certificate or a proof that is none (message %d)", validator, (int)event->type);
     if (event->type == CONSENSUS_VOTE) {
+        if (map_find(judge.crooked, &event->u.vote.block_id))
+            violate("v%" PRIu32 " votes for a block with a wrong root", validator);
         once_per_view(conduct->votes, validator, "votes", event->u.vote.view, &event->u.vote.block_id);
         must_be_on_disk(validator, event->u.vote.view, &event->u.vote.block_id, 0);
     } else if (event->type == CONSENSUS_PROPOSAL) {

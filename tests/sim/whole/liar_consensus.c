@@ -101,6 +101,7 @@ struct draft {
     struct consensus_proposal proposal;
     struct hash ids[IDS_MAX];
     bool signs_badly;
+    bool wrong_root;
 };
 
 static void begin_draft(struct draft *out, const struct consensus_proposal *proposal)
@@ -181,35 +182,24 @@ static void bend_certificates(struct draft *draft)
 static void bend_header(struct draft *draft)
 {
     struct block_header *header = &draft->proposal.header;
-    switch (liar_below(13)) {
+    switch (liar_below(8)) {
     case 0:
+        header->height += liar_below(3);
+        break;
     case 1:
-        header->state_root.bytes[liar_below(HASH_BYTES)] ^= 1;
+        header->view += liar_below(5);
         break;
     case 2:
     case 3:
-        header->receipt_root.bytes[liar_below(HASH_BYTES)] ^= 1;
-        break;
-    case 4:
-        header->tx_root.bytes[liar_below(HASH_BYTES)] ^= 1;
-        break;
-    case 5:
-        header->height += liar_below(3);
-        break;
-    case 6:
-        header->view += liar_below(5);
-        break;
-    case 7:
-    case 8:
         header->timestamp_ms = liar_below(4) ? header->timestamp_ms + FUTURE_MS : 1;
         break;
-    case 9:
+    case 4:
         header->proposer = world.genesis.validators[liar_below(world.n)].id;
         break;
-    case 10:
+    case 5:
         header->chain_id = any_hash();
         break;
-    case 11:
+    case 6:
         header->parent_id = any_hash();
         break;
     default:
@@ -230,21 +220,38 @@ static void sign_proposal(struct draft *draft)
     cert_proposal_bytes(message, &world.genesis.chain_id, &block.id, &attached);
     proposal->signature = sign(message, sizeof message);
     proposal->vote_signature = sign_vote(&block);
+    if (draft->wrong_root)
+        judge_crooked(&block.id);
     if (draft->signs_badly && liar_below(2) == 0)
         proposal->signature.bytes[0] ^= 1;
     else if (draft->signs_badly)
         proposal->vote_signature.bytes[0] ^= 1;
 }
 
+static void bend_root(struct draft *draft)
+{
+    struct block_header *header = &draft->proposal.header;
+    struct hash *const roots[] = {&header->state_root, &header->state_root, &header->receipt_root, &header->tx_root};
+    roots[liar_below(ARRAY_COUNT(roots))]->bytes[liar_below(HASH_BYTES)] ^= 1;
+    draft->wrong_root = true;
+}
+
 static void bend_proposal(struct draft *draft)
 {
-    uint64_t how = liar_below(8);
-    if (how == 0)
+    switch (liar_below(6)) {
+    case 0:
         bend_certificates(draft);
-    else if (how <= 2)
+        break;
+    case 1:
         bend_ids(draft);
-    else
+        break;
+    case 2:
         bend_header(draft);
+        break;
+    default:
+        bend_root(draft);
+        break;
+    }
 }
 
 /* Another's proposal, as if it was its own: nothing else may be wrong with it. */

@@ -236,6 +236,8 @@ size_t judge_record_count(void);
 const struct judge_record *judge_record_at(uint64_t number);
 /* A good transaction that is in no record: somebody's gift to the liar's pool. */
 void judge_unpublished(const struct hash *tx_id);
+/* The liar made a block with a wrong root: nobody may vote for it. */
+void judge_crooked(const struct hash *block_id);
 /* executord has made a block durable. */
 void judge_outcome(uint32_t validator, uint64_t height, struct span outcome);
 /* consensusd publishes. */
