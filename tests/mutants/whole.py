@@ -7,8 +7,8 @@ CONSENSUSD, HANDOVER, POOL = ("services/consensusd/consensusd.c", "services/cons
                               "services/consensusd/pool_client.c")
 SERVE_EXECUTION, EXECUTOR, PACEMAKER = ("services/executord/serve_execution.c", "services/executord/executor.c",
                                   "services/consensusd/pacemaker.c")
-VERIFY, GOSSIP_CODEC, SYNC_CHECK, EVIDENCE, CERTIFICATE = (
-    "services/mempoold/verify.c", "services/mempoold/gossip_codec.c", "services/consensusd/sync_check.c",
+VERIFY, MEMPOOL, GOSSIP_CODEC, SYNC_CHECK, EVIDENCE, CERTIFICATE = (
+    "services/mempoold/verify.c", "services/mempoold/mempool.c", "services/mempoold/gossip_codec.c", "services/consensusd/sync_check.c",
     "services/consensusd/evidence.c", "services/consensusd/certificate.c")
 WHOLE = "whole validators, the fixed slice"
 
@@ -54,6 +54,10 @@ MUTANTS = [
            (EXECUTOR, " || !hash_equal(&state_root, &header->state_root)) {", ") {")),
     mutant("whole-receipt-root-of-a-peer", "a proposal's receipt root is the one that execution gives here", WHOLE,
            (EXECUTOR, "if (!hash_equal(&result.receipt_root, &header->receipt_root) || ", "if (")),
+    mutant("whole-bodies-not-asked-for", "only bodies that a block misses are taken from another mempoold", WHOLE,
+           (MEMPOOL, "        if (blocks_verify_begin(self->blocks, &id))\n",
+            "        (void)blocks_verify_begin(self->blocks, &id);\n        if (id.bytes[0] < 256)\n"),
+           (MEMPOOL, "    if (held_block == 0)\n        return 0;\n", "")),
     mutant("whole-fetch-too-long", "a question for more bodies than are answered is refused", WHOLE,
            (GOSSIP_CODEC, """    if (fetch->n_tx_ids > MEMPOOL_FETCH_COUNT_MAX)
         return ERR_TOO_LARGE;
