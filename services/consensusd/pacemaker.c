@@ -3,9 +3,10 @@
  * The timer of a view is T x 1.5^k, at most 60 s, where k counts the timeouts since the last view that ended with a
  * certificate, and T is the smoothed view time + 4 x its deviation, between view_timeout_min_ms and
  * view_timeout_max_ms, view_timeout_initial_ms until 8 views were measured. It runs only while there is work: an
- * uncommitted block with transactions, or a pooled transaction that has waited T and that the executor, asked then,
- * would still execute on the highest certificate's block. On expiry: sign, broadcast and arm again. At N - quorum + 1
- * timeouts of a view, and not before, a validator times out too, work or no work.
+ * uncommitted block with transactions (chain_has_work() says which), or a pooled transaction that has waited T and that
+ * the executor, asked then, would still execute on the highest certificate's block. On expiry:
+ * sign, broadcast and arm again. At N - quorum + 1 timeouts of a view, and not before, a validator times out too, work
+ * or no work.
  */
 #include "services/consensusd/consensus_state.h"
 
@@ -37,10 +38,23 @@ static uint64_t timer_ms(const struct consensus *self)
     return duration_ms < TIMER_MS_MAX ? duration_ms : TIMER_MS_MAX;
 }
 
+static bool is_open(const struct block *block)
+{
+    return block->parent && block->header.tx_count > 0 && block->state != BLOCK_REFUSED;
+}
+
+/* A block that was executed here, one of this view, or one that the next proposal stands on. A past view's block whose
+ * transactions never came is not: no leader proposes anything for it, so the clock would run for ever. Where the
+ * highest certificate's block is not here yet, any block is work. */
 static bool chain_has_work(const struct consensus *self)
 {
+    const struct block *certified = blocktree_find(self->tree, &self->voting.high_qc.block_id);
     for (const struct block *block = blocktree_first(self->tree); block; block = block->next) {
-        if (block->parent && block->header.tx_count > 0 && block->state != BLOCK_REFUSED)
+        if (is_open(block) && (!certified || block->state == BLOCK_VALID || block->header.view >= self->view))
+            return true;
+    }
+    for (const struct block *block = certified; block; block = block->parent) {
+        if (is_open(block))
             return true;
     }
     return false;

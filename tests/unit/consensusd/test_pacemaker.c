@@ -575,6 +575,42 @@ static void a_growing_pool_stops_no_timer(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
 }
 
+/* A leader can propose transactions that nobody gets. Its view times out once; then nobody would propose anything for
+ * the block, and what waits in the pool is looked at as before. */
+static void a_past_views_block_without_its_transactions_is_no_work(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block withheld = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose(&rig, &withheld, &genesis, NULL);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    for (int i = 0; i < 100; i++) {
+        rig_tick(&rig, INITIAL_MS);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+    rig_pool(&rig, 1, INITIAL_MS);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 1);
+}
+
+/* Its transactions come late: then it is work like any other. */
+static void a_past_views_block_that_was_executed_is_work(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block late = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose(&rig, &late, &genesis, NULL);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis);
+    rig_new_view(&rig, rig_leader(&rig, 1), &tc);
+    rig_checked(&rig, &late, true);
+    rig_tick(&rig, 0);
+    rig_tick(&rig, INITIAL_MS);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 1);
+}
+
 /* How long a view lasts in which there was nothing to do says nothing about the network. */
 static void views_without_work_are_not_measured(void **state)
 {
@@ -626,6 +662,8 @@ int main(void)
         STORY(the_executor_is_asked_at_a_time_after_the_block),
         STORY(timeouts_of_a_view_that_is_over_are_dropped),
         STORY(a_growing_pool_stops_no_timer),
+        STORY(a_past_views_block_without_its_transactions_is_no_work),
+        STORY(a_past_views_block_that_was_executed_is_work),
         STORY(views_without_work_are_not_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
