@@ -107,10 +107,17 @@ static void look_for_work(struct consensus *self)
     }
 }
 
-/* When a pooled transaction has waited T and nothing else keeps the clock running. */
+static bool has_timed_out(const struct consensus *self)
+{
+    return self->voting.has_timeout && self->voting.timeout_view == self->view;
+}
+
+/* When a pooled transaction has waited T and nothing else keeps the clock running. Also when the view has timed out
+ * here: a liar that shows one validator alone a block without its transactions keeps that one's clock running. */
 static uint64_t recheck_due_ms(const struct consensus *self)
 {
-    if (self->work_since_ms != NEVER_MS || waiting_txs(self) == 0)
+    bool runs = self->work_since_ms != NEVER_MS && !has_timed_out(self);
+    if (runs || waiting_txs(self) == 0)
         return NEVER_MS;
     const struct block *block = blocktree_find(self->tree, &self->voting.high_qc.block_id);
     if (!block || block->state != BLOCK_VALID)

@@ -596,6 +596,26 @@ static void a_past_views_block_without_its_transactions_is_no_work(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 1);
 }
 
+/* A liar shows its block to one validator alone, and gives its transactions to nobody: no other times out. */
+static void after_a_timeout_the_pool_is_looked_at_though_the_clock_runs(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block withheld = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    rig_propose(&rig, &withheld, &genesis, NULL);
+    rig_pool(&rig, 1, INITIAL_MS);
+    rig_tick(&rig, INITIAL_MS - 1); /* the clock begins to run at this look */
+    assert_int_equal(rig_count(&rig, CONSENSUS_RECHECK), 0);
+    size_t timeouts = 0, rechecks = 0;
+    for (int i = 0; i < 20; i++) {
+        rig_tick(&rig, INITIAL_MS / 10);
+        timeouts += rig_count(&rig, CONSENSUS_SEND_TIMEOUT);
+        rechecks += rig_count(&rig, CONSENSUS_RECHECK);
+        assert_true(rechecks == 0 || timeouts > 0);
+    }
+    assert_true(timeouts > 0 && rechecks > 0);
+}
+
 /* Its transactions come late: then it is work like any other. */
 static void a_past_views_block_that_was_executed_is_work(void **state)
 {
@@ -664,6 +684,7 @@ int main(void)
         STORY(a_growing_pool_stops_no_timer),
         STORY(a_past_views_block_without_its_transactions_is_no_work),
         STORY(a_past_views_block_that_was_executed_is_work),
+        STORY(after_a_timeout_the_pool_is_looked_at_though_the_clock_runs),
         STORY(views_without_work_are_not_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
