@@ -4,9 +4,8 @@
  * certificate, and T is the smoothed view time + 4 x its deviation, between view_timeout_min_ms and
  * view_timeout_max_ms, view_timeout_initial_ms until 8 views were measured. It runs only while there is work: an
  * uncommitted block with transactions (chain_has_work() says which), or a pooled transaction that has waited T and that
- * the executor, asked then, would still execute on the highest certificate's block. On expiry:
- * sign, broadcast and arm again. At N - quorum + 1 timeouts of a view, and not before, a validator times out too, work
- * or no work.
+ * the executor, asked then, would still execute on the highest certificate's block. On expiry: sign, broadcast and arm
+ * again. At N - quorum + 1 timeouts of a view, and not before, a validator times out too, work or no work.
  */
 #include "services/consensusd/consensus_state.h"
 
