@@ -145,6 +145,8 @@ void propose_failed(struct consensus *self, uint64_t view);
 uint64_t propose_deadline_ms(const struct consensus *self);
 /* Transactions in uncommitted blocks on the way to the highest certificate's block. */
 uint32_t propose_inflight_txs(const struct consensus *self);
+/* The highest certificate's chain does not prove yet that the root is final. */
+bool propose_chain_is_open(const struct consensus *self);
 
 /* vote.c */
 void vote_on_proposal(struct consensus *self, const struct consensus_event *event);

@@ -42,9 +42,9 @@ static bool is_open(const struct block *block)
     return block->parent && block->header.tx_count > 0 && block->state != BLOCK_REFUSED;
 }
 
-/* A block that was executed here, one of this view, or one that the next proposal stands on. A past view's block whose
- * transactions never came is not: no leader proposes anything for it, so the clock would run for ever. Where the
- * highest certificate's block is not here yet, any block is work. */
+/* A block that was executed here, one of this view, or one that the next proposal stands on; and a chain that does not
+ * prove yet what is final. A past view's block whose transactions never came is not: no leader proposes anything for
+ * it, so the clock would run for ever. Where the highest certificate's block is not here yet, any block is work. */
 static bool chain_has_work(const struct consensus *self)
 {
     const struct block *certified = blocktree_find(self->tree, &self->voting.high_qc.block_id);
@@ -56,7 +56,7 @@ static bool chain_has_work(const struct consensus *self)
         if (is_open(block))
             return true;
     }
-    return false;
+    return propose_chain_is_open(self);
 }
 
 /* As RFC 6298 smooths round trips, in microseconds. */

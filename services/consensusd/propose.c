@@ -2,7 +2,7 @@
  *
  * A leader proposes as soon as it may when its pool holds something and the last block with transactions is at least
  * block_min_interval_ms old or block_target_txs wait; at once, with an empty block, while an uncommitted block holds
- * transactions; and not at all when there is nothing to do.
+ * transactions or the chain does not prove yet what is final; and not at all when there is nothing to do.
  */
 #include "services/consensusd/consensus_state.h"
 
@@ -25,6 +25,16 @@ uint32_t propose_inflight_txs(const struct consensus *self)
     return count;
 }
 
+/* The root is final by a certified child of the next view. When the highest certificate stands on another child, who
+ * did not see that one's certificate cannot know it: the chain goes on until it proves by itself what is final. */
+bool propose_chain_is_open(const struct consensus *self)
+{
+    const struct block *block = parent_block(self), *child = NULL;
+    for (; block && block->parent; block = block->parent)
+        child = block;
+    return child && block->header.height > 0 && child->header.view != block->header.view + 1;
+}
+
 static enum choice choose(const struct consensus *self)
 {
     uint32_t inflight = propose_inflight_txs(self);
@@ -32,7 +42,7 @@ static enum choice choose(const struct consensus *self)
     bool old_enough = self->now_ms >= self->tx_block_ms + self->block_min_interval_ms;
     if (waiting > 0 && (old_enough || waiting >= self->block_target_txs))
         return CHOICE_TXS;
-    if (inflight > 0)
+    if (inflight > 0 || propose_chain_is_open(self))
         return CHOICE_EMPTY;
     return waiting > 0 ? CHOICE_WAIT : CHOICE_IDLE;
 }
@@ -155,7 +165,7 @@ void propose_built(struct consensus *self, const struct consensus_event *event)
     if (self->building_view != event->u.built.view)
         return;
     struct block *parent = parent_block(self);
-    bool useless = header->tx_count == 0 && propose_inflight_txs(self) == 0;
+    bool useless = header->tx_count == 0 && propose_inflight_txs(self) == 0 && !propose_chain_is_open(self);
     if (!still_fits(self, header) || useless) {
         propose_failed(self, event->u.built.view);
         return;

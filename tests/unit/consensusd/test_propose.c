@@ -241,6 +241,57 @@ static void with_nothing_to_do_no_empty_block_is_proposed(void **state)
     assert_int_equal(rig_status(&rig).last_voted_view, 2);
 }
 
+/* The first block is final by the second one's certificate, which its rival's proposer had not seen: who has heard of
+ * the rival alone does not know that the first is final, and needs blocks that nobody else needs. */
+static struct qc begin_with_rival(uint32_t self_leads, struct rig_block *rival)
+{
+    struct rig_block first;
+    struct qc qc = begin_with_first(self_leads, &first);
+    struct rig_block second = rig_block(&rig, &first, &qc, 2, 0);
+    rig_accept(&rig, &second, &qc, NULL);
+    struct qc second_qc = rig_qc(&rig, &second, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 3), &second_qc, NULL);
+    assert_int_equal(rig_status(&rig).committed_height, 1);
+    assert_int_equal(rig_count(&rig, CONSENSUS_BUILD), 0);
+    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &qc);
+    *rival = rig_block(&rig, &first, &qc, 3, 0);
+    rig_accept(&rig, rival, &qc, &tc);
+    return rig_qc(&rig, rival, rig_others(&rig));
+}
+
+static void a_chain_goes_on_until_it_proves_what_is_final(void **state)
+{
+    (void)state;
+    struct rig_block rival;
+    struct qc qc = begin_with_rival(4, &rival);
+    rig_heartbeat(&rig, rig_leader(&rig, 3), &qc, NULL);
+    assert_false(rig_effect(&rig, CONSENSUS_BUILD, 0)->u.build.with_txs);
+    struct rig_block next = build(&rival, &qc, 4, 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_PROPOSAL), 1);
+    struct qc next_qc = rig_qc(&rig, &next, rig_others(&rig));
+    rig_heartbeat(&rig, rig_leader(&rig, 3), &next_qc, NULL);
+    assert_int_equal(rig_status(&rig).committed_height, 2);
+    for (int i = 0; i < 20; i++) {
+        rig_tick(&rig, 1000);
+        assert_int_equal(rig_count(&rig, CONSENSUS_SEND_TIMEOUT), 0);
+    }
+}
+
+/* Its leader may be down. */
+static void a_chain_that_does_not_prove_what_is_final_is_work(void **state)
+{
+    (void)state;
+    struct rig_block rival;
+    struct qc qc = begin_with_rival(5, &rival);
+    rig_heartbeat(&rig, rig_leader(&rig, 3), &qc, NULL);
+    size_t timeouts = 0;
+    for (int i = 0; i < 20; i++) {
+        rig_tick(&rig, 1000);
+        timeouts += rig_count(&rig, CONSENSUS_SEND_TIMEOUT);
+    }
+    assert_true(timeouts > 0);
+}
+
 static void a_leader_waits_for_the_parents_execution(void **state)
 {
     (void)state;
@@ -470,6 +521,8 @@ int main(void)
         STORY(the_next_transactions_wait_for_the_interval),
         STORY(a_full_block_does_not_wait),
         STORY(with_nothing_to_do_no_empty_block_is_proposed),
+        STORY(a_chain_goes_on_until_it_proves_what_is_final),
+        STORY(a_chain_that_does_not_prove_what_is_final_is_work),
         STORY(a_leader_waits_for_the_parents_execution),
         STORY(one_block_is_built_at_a_time),
         STORY(a_block_that_is_not_the_one_asked_for_is_not_proposed),
