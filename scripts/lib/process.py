@@ -14,6 +14,7 @@ from console import Failure
 
 LOG_TAIL_LINES = 15
 LOG_TAIL_BYTES = 16384
+KILLED_WITHIN_S = 60  # a thread that waits for the disk ends when the disk has answered
 
 
 def _stat(pid):
@@ -24,6 +25,14 @@ def _stat(pid):
         return None
     fields = text[text.rindex(")") + 2 :].split()
     return fields[0], int(fields[19])
+
+
+def _has_other_threads(pid):
+    """Whether threads besides the first one live: they keep its sockets and files open."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Process:
@@ -62,7 +71,7 @@ class Process:
         stat = _stat(pid)
         if stat is None or stat[1] != started:
             return None
-        if stat[0] in "ZX":
+        if stat[0] in "ZX" and not _has_other_threads(pid):
             self._reap(pid)
             return None
         return pid
@@ -94,7 +103,7 @@ class Process:
     def kill(self):
         """kill -9. Returns whether it ran."""
         ran = self.signal(signal.SIGKILL)
-        self.wait_dead(5)
+        self.wait_dead(KILLED_WITHIN_S)
         self.forget()
         return ran
 

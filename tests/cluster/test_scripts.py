@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cluster import STAGES
 from console import Failure
 from cybermesh_ref.control import CommitEvent
 from layout import Layout
+from process import Process
 from traffic import Traffic, require_everywhere
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,20 @@ def test_a_brokers_id_may_begin_with_a_dash(tmp_path, monkeypatch):
     server = Broker(Layout(tmp_path), 9092)
     server.prepare()
     assert "cluster.id=-" in (server.directory / "data/meta.properties").read_text()
+
+
+def test_a_process_is_gone_with_its_last_thread(tmp_path):
+    """A killed daemon can keep its ports for a while after its first thread, which then is a zombie."""
+    exit_thread = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
+    program = ("import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start();"
+               f"ctypes.CDLL(None).syscall({exit_thread}, 0)")
+    process = Process("two threads", tmp_path / "pid", tmp_path / "log")
+    process.start([sys.executable, "-c", program], cwd=tmp_path, env={})
+    state = Path(f"/proc/{process.pid()}/stat")
+    wait_for(lambda: state.read_text().rpartition(")")[2].split()[0] == "Z", "its first thread has ended")
+    assert process.pid() is not None
+    assert process.kill()
+    assert process.pid() is None
 
 
 def test_a_second_up_in_the_same_directory_is_refused(cluster_one):
