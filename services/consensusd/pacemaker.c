@@ -37,7 +37,7 @@ static uint64_t timer_ms(const struct consensus *self)
     return duration_ms < TIMER_MS_MAX ? duration_ms : TIMER_MS_MAX;
 }
 
-static bool is_open(const struct block *block)
+static bool holds_work(const struct block *block)
 {
     return block->parent && block->header.tx_count > 0 && block->state != BLOCK_REFUSED;
 }
@@ -49,11 +49,11 @@ static bool chain_has_work(const struct consensus *self)
 {
     const struct block *certified = blocktree_find(self->tree, &self->voting.high_qc.block_id);
     for (const struct block *block = blocktree_first(self->tree); block; block = block->next) {
-        if (is_open(block) && (!certified || block->state == BLOCK_VALID || block->header.view >= self->view))
+        if (holds_work(block) && (!certified || block->state == BLOCK_VALID || block->header.view >= self->view))
             return true;
     }
     for (const struct block *block = certified; block; block = block->parent) {
-        if (is_open(block))
+        if (holds_work(block))
             return true;
     }
     return propose_chain_is_open(self);
