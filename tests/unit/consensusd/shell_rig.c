@@ -118,8 +118,9 @@ void shell_forget(void)
     shell.sent_count = shell.event_count = shell.broadcasts = 0;
 }
 
-void shell_stop(void)
+int shell_stop(void **state)
 {
+    (void)state;
     shell_forget();
     for (size_t i = 0; i < JOBS_MAX; i++)
         stages_job_end(&shell.daemon->jobs[i]);
@@ -130,6 +131,7 @@ void shell_stop(void)
     char command[96];
     snprintf(command, sizeof command, "rm -rf %s", shell.directory);
     assert_int_equal(system(command), 0);
+    return 0;
 }
 
 struct hash shell_block_id(uint64_t height)
@@ -212,4 +214,17 @@ void shell_pool_says(pool_pb *frame)
     assert_true(protobuf_c_message_get_packed_size(&frame->base) <= sizeof bytes);
     struct bus_message message = {.payload = span_of(bytes, protobuf_c_message_pack(&frame->base, bytes))};
     pool_client_on_message(shell.daemon, &message);
+}
+
+void shell_execution_committed(uint64_t height, Cybermesh__Execution__V1__Status status)
+{
+    execution_pb frame;
+    Cybermesh__Execution__V1__Committed body;
+    cybermesh__execution__v1__execution_frame__init(&frame);
+    cybermesh__execution__v1__committed__init(&body);
+    body.height = height;
+    body.status = status;
+    frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED;
+    frame.committed = &body;
+    shell_execution_says(&frame);
 }

@@ -39,7 +39,8 @@ struct shell_rig {
 extern struct shell_rig shell;
 
 void shell_start(void);
-void shell_stop(void);
+/* A teardown of cmocka. */
+int shell_stop(void **state);
 /* Forget what was sent and told so far. */
 void shell_forget(void);
 
@@ -53,6 +54,8 @@ execution_pb *shell_execution_frame(size_t n);
 /* The same of those with this body, to executord or to mempoold. */
 execution_pb *shell_execution_sent(Cybermesh__Execution__V1__ExecutionFrame__BodyCase body, size_t n);
 pool_pb *shell_pool_sent(Cybermesh__Pool__V1__PoolFrame__BodyCase body, size_t n);
+/* executord answers a Commit. */
+void shell_execution_committed(uint64_t height, Cybermesh__Execution__V1__Status status);
 /* executord, or mempoold, says it. */
 void shell_execution_says(execution_pb *frame);
 void shell_pool_says(pool_pb *frame);

@@ -104,13 +104,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 /* Whatever became of the last call, and whether or not there is something to say. */
 static void it_is_called_again_and_again(void **state)
 {
@@ -161,7 +154,7 @@ static void what_could_not_be_received_is_not_looked_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(it_is_called_again_and_again),
         STORY(others_have_their_turn_between_datagrams),
         STORY(of_a_flood_so_many_a_second_are_looked_at),

@@ -79,10 +79,8 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    (void)state;
     beginning_close(shell.daemon);
-    shell_stop();
-    return 0;
+    return shell_stop(state);
 }
 
 /* A certificate of these validators, as somebody kept it. */

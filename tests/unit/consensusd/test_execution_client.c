@@ -24,13 +24,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 /* The one question that is under way. */
 static struct job *ask(enum job_kind kind, enum job_stage stage)
 {
@@ -247,19 +240,6 @@ static void what_was_not_refused_is_work(void **state)
     assert_int_equal(shell.event_count, 0);
 }
 
-static void committed(uint64_t height, Cybermesh__Execution__V1__Status status)
-{
-    execution_pb frame;
-    Cybermesh__Execution__V1__Committed body;
-    cybermesh__execution__v1__execution_frame__init(&frame);
-    cybermesh__execution__v1__committed__init(&body);
-    body.height = height;
-    body.status = status;
-    frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED;
-    frame.committed = &body;
-    shell_execution_says(&frame);
-}
-
 static uint64_t inactive; /* as executord has them */
 
 static void stands_at(uint64_t height, uint64_t epoch, const struct block_header *genesis_header)
@@ -326,12 +306,12 @@ static void an_executord_that_refuses_a_commit_is_begun_with_anew(void **state)
     (void)state;
     const struct block_header genesis = shell.daemon->genesis_header;
     commit_three();
-    committed(2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT);
+    shell_execution_committed(2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT);
     assert_int_equal(shell.daemon->executor_height, 1);
     stands_at(1, EPOCH, &genesis);
     assert_resumed(true);
-    committed(3, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
-    committed(2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
+    shell_execution_committed(3, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
+    shell_execution_committed(2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     assert_int_equal(shell.daemon->executor_height, 3); /* late answers take nothing back */
 }
 
@@ -368,7 +348,7 @@ static void an_executord_of_another_genesis_is_not_spoken_with(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(some_statuses_are_a_verdict_and_some_are_none),
         STORY(of_blocks_that_executord_has_already_the_certified_one_is_good),
         STORY(an_answer_is_to_the_question_that_is_under_way),

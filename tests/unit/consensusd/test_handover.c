@@ -10,13 +10,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 static void commit_up_to(uint64_t height)
 {
     for (uint64_t i = 1; i <= height; i++)
@@ -43,19 +36,6 @@ static void assert_handed_over(uint64_t first, uint64_t last)
     shell_forget();
 }
 
-static void committed(uint64_t height)
-{
-    execution_pb frame;
-    Cybermesh__Execution__V1__Committed body;
-    cybermesh__execution__v1__execution_frame__init(&frame);
-    cybermesh__execution__v1__committed__init(&body);
-    body.height = height;
-    body.status = CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
-    frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED;
-    frame.committed = &body;
-    shell_execution_says(&frame);
-}
-
 /* It is live when the last one is durable there, not when it was sent; then the core asks its checks again. */
 static void what_executord_lacks_goes_to_it_a_window_at_a_time(void **state)
 {
@@ -64,15 +44,15 @@ static void what_executord_lacks_goes_to_it_a_window_at_a_time(void **state)
     commit_up_to(HEIGHT);
     handover_begin(shell.daemon, BEGINNING);
     assert_handed_over(BEGINNING + 1, BEGINNING + RESUME_WINDOW);
-    committed(BEGINNING + 3);
+    shell_execution_committed(BEGINNING + 3, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     assert_handed_over(BEGINNING + RESUME_WINDOW + 1, BEGINNING + RESUME_WINDOW + 3);
-    committed(BEGINNING); /* late: nothing goes back */
+    shell_execution_committed(BEGINNING, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK); /* late: nothing goes back */
     assert_handed_over(1, 0);
-    committed(HEIGHT - 1);
+    shell_execution_committed(HEIGHT - 1, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     assert_int_equal(shell.event_count, 0);
     assert_handed_over(BEGINNING + RESUME_WINDOW + 4, HEIGHT);
     assert_int_equal(shell.daemon->executor, EXECUTOR_RESUMING);
-    committed(HEIGHT);
+    shell_execution_committed(HEIGHT, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     assert_int_equal(shell.daemon->executor, EXECUTOR_LIVE);
     assert_int_equal(shell.event_count, 1);
     assert_int_equal(shell.event.type, CONSENSUS_EXECUTOR_RESET);
@@ -100,9 +80,9 @@ static void a_commit_goes_at_once_only_to_who_is_live(void **state)
     handover_begin(shell.daemon, 0);
     shell_commit(2, 1, 3);
     assert_handed_over(1, 1);
-    committed(1);
+    shell_execution_committed(1, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     assert_handed_over(2, 2);
-    committed(2);
+    shell_execution_committed(2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
     shell_forget();
     shell_commit(3, 1, 3);
     execution_pb *frame = shell_execution_frame(0);
@@ -141,7 +121,7 @@ static void a_block_without_its_bodies_is_not_stored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(what_executord_lacks_goes_to_it_a_window_at_a_time), STORY(old_questions_end_when_executord_is_live),
         STORY(a_commit_goes_at_once_only_to_who_is_live),          STORY(an_executord_below_what_is_kept_gets_nothing),
         STORY(a_block_without_its_bodies_is_not_stored),

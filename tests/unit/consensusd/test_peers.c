@@ -80,13 +80,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 static void say(int socket, struct span payload)
 {
     struct bus_message message = {.payload = payload, .topic = "consensus/heartbeat"};
@@ -190,7 +183,7 @@ static void a_new_connection_begins_without_questions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(who_speaks_in_anothers_name_is_not_heard),
         STORY(who_says_too_much_is_not_read),
         STORY(answers_have_a_limit_of_their_own),

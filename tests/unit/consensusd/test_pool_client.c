@@ -16,13 +16,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 static void build(void)
 {
     const struct hash excluded[] = {sample_hash(1), sample_hash(2)};
@@ -48,7 +41,13 @@ static const struct job *job_under_way(void)
     return &shell.daemon->jobs[0];
 }
 
-static ProtobufCBinaryData bodies[BODIES_MAX];
+static ProtobufCBinaryData *lend_bodies(void)
+{
+    static ProtobufCBinaryData bodies[BODIES_MAX];
+    for (size_t i = 0; i < BODIES_MAX; i++)
+        bodies[i] = LOAN("body", i + 1);
+    return bodies;
+}
 
 static void batch(uint64_t request, size_t count)
 {
@@ -56,11 +55,9 @@ static void batch(uint64_t request, size_t count)
     Cybermesh__Pool__V1__Batch answer;
     cybermesh__pool__v1__pool_frame__init(&frame);
     cybermesh__pool__v1__batch__init(&answer);
-    for (size_t i = 0; i < BODIES_MAX; i++)
-        bodies[i] = LOAN("body", i + 1);
     answer.request = request;
     answer.n_bodies = count;
-    answer.bodies = bodies;
+    answer.bodies = lend_bodies();
     frame.body_case = POOL(BATCH);
     frame.batch = &answer;
     shell_pool_says(&frame);
@@ -72,11 +69,9 @@ static void resolved(uint64_t request, size_t count)
     Cybermesh__Pool__V1__Resolved answer;
     cybermesh__pool__v1__pool_frame__init(&frame);
     cybermesh__pool__v1__resolved__init(&answer);
-    for (size_t i = 0; i < BODIES_MAX; i++)
-        bodies[i] = LOAN("body", i + 1);
     answer.request = request;
     answer.n_bodies = count;
-    answer.bodies = bodies;
+    answer.bodies = lend_bodies();
     frame.body_case = POOL(RESOLVED);
     frame.resolved = &answer;
     shell_pool_says(&frame);
@@ -184,7 +179,7 @@ static void what_is_refused_for_good_leaves_the_pool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(a_block_takes_what_fits_and_is_in_no_other),
         STORY(the_oldest_are_looked_at_again),
         STORY(a_batch_is_taken_once_for_its_question_and_within_the_bound),

@@ -27,13 +27,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 /* The validator voted for two blocks in view 1. */
 static struct equivocation proof_against(uint32_t validator)
 {
@@ -164,7 +157,7 @@ static void a_kept_proof_that_does_not_hold_is_corrupt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(a_proof_is_on_disk_before_it_is_told),
         STORY(a_proof_is_told_again_and_handed_over_with_each_beat),
         STORY(who_is_inactive_is_told_no_more),

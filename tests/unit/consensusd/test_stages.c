@@ -20,13 +20,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 /* The number of the question with this body that was sent since the last time; 0: none. There is one at most. */
 static uint64_t asked_executord(Cybermesh__Execution__V1__ExecutionFrame__BodyCase which)
 {
@@ -235,7 +228,7 @@ static void with_each_beat_both_are_asked_how_they_are(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(a_question_is_asked_again_under_its_number),
         STORY(executord_is_asked_again_ever_later_up_to_8_seconds),
         STORY(while_executord_is_away_nothing_is_built_and_checks_wait),

@@ -20,13 +20,6 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    shell_stop();
-    return 0;
-}
-
 /* The last frame, as a SyncFrame. */
 static struct consensus_codec_sync last_sent(void)
 {
@@ -233,7 +226,7 @@ static void so_many_answers_a_second_to_each(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
         STORY(a_question_has_one_answer_from_who_was_asked),
         STORY(what_is_not_proved_is_not_kept),
         STORY(what_is_committed_is_not_kept_again),
