@@ -132,10 +132,10 @@ def load_mutants():
     return found
 
 
-def mutated(mutant, root):
-    """The changed files of a mutant, {name: text}. Raises Failure when the sources are not as it expects."""
+def changed(edits, root):
+    """The changed files, {name: text}; edits as a Mutant has them. Raises Failure when the sources are not as expected."""
     files = {}
-    for name, old, new in mutant.edits:
+    for name, old, new in edits:
         if not (root / name).is_file():
             raise Failure(f"{name} does not exist")
         text = files.get(name) or (root / name).read_text()
@@ -164,8 +164,9 @@ def source_files():
 class Tree:
     """A copy of the sources with its build directory. One worker's."""
 
-    def __init__(self, number, programs):
-        self.home = WORK / str(number)
+    def __init__(self, home, programs, options=BUILD_OPTIONS):
+        self.home = home
+        self.options = options
         self.source = self.home / "tree"
         self.build = self.home / "build"
         self.programs = programs
@@ -191,7 +192,7 @@ class Tree:
     def configure(self):
         log = self._log("setup")
         again = (self.build / "build.ninja").exists()
-        command = ["meson", "setup", *(["--reconfigure"] if again else []), *BUILD_OPTIONS, self.build, self.source]
+        command = ["meson", "setup", *(["--reconfigure"] if again else []), *self.options, self.build, self.source]
         if self.programs.run(command, log, env=self.environment) != 0:
             if again:  # A build directory of another meson, or one that was half made: begin anew, once.
                 shutil.rmtree(self.build)
@@ -279,7 +280,7 @@ class Run:
         self.mutants = mutants
         self.console = Console()
         self.programs = Programs()
-        self.trees = [Tree(number, self.programs) for number in range(jobs)]
+        self.trees = [Tree(WORK / str(number), self.programs) for number in range(jobs)]
         self.tests = {}
         self.outcomes = {}
         self.lock = threading.Lock()
@@ -358,7 +359,7 @@ class Run:
 
     def _judge(self, tree, mutant):
         try:
-            files = mutated(mutant, ROOT)
+            files = changed(mutant.edits, ROOT)
         except Failure as failure:
             return Outcome(BROKEN, f"no longer applies: {failure}")
         tests = {name: self._test_of(tree, name) for name in mutant.tests}
@@ -434,7 +435,7 @@ def _list(mutants):
         print(f"{mutant.name}: {mutant.rule}\n    {', '.join(dict.fromkeys(edit[0] for edit in mutant.edits))}; "
               f"caught by {', '.join(mutant.tests)}")
         try:
-            mutated(mutant, ROOT)
+            changed(mutant.edits, ROOT)
         except Failure as failure:
             broken += 1
             print(f"    NO LONGER APPLIES: {failure}")
