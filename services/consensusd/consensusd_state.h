@@ -32,6 +32,7 @@ enum {
     RECHECK_TXS = 64,
     RESUME_WINDOW = 8, /* Commits with bodies under way */
     RESEND_MS = 500,
+    HANDOVER_HELD_MAX = 32,   /* an execution frame has room for as many beside the Commit's own block */
     RESEND_SHIFT_MAX = 4,     /* at most 8 s */
     SYNC_BYTES_MAX = 1 << 20, /* then an answer has its last block */
     SYNC_BLOCKS = 128,
@@ -203,6 +204,13 @@ struct consensusd {
     uint64_t executor_height; /* durable there */
     uint64_t resume_sent;     /* last height sent while resuming */
     uint64_t resume_ms;
+    /* The last committed blocks, without transactions, which a live executord was not told of yet. */
+    struct handover_block {
+        struct block_header header;
+        uint8_t *proof; /* encoded */
+        size_t proof_size;
+    } held[HANDOVER_HELD_MAX];
+    size_t held_count;
     uint64_t executor_heard_ms, pool_heard_ms;
 
     /* proofs.c */
@@ -259,7 +267,7 @@ void proofs_tick(struct consensusd *self); /* every RESEND_MS */
 void proofs_settle(struct consensusd *self, uint64_t inactive);
 
 /* handover.c */
-/* Store a committed block, tell mempoold and executord. */
+/* Store a committed block; tell mempoold, which transactions are final, and executord. */
 void handover_commit(struct consensusd *self, const struct consensus_commit *commit);
 
 /* peers.c */

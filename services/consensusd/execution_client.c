@@ -80,27 +80,41 @@ void execution_client_recheck(struct consensusd *self, const struct job *job)
     free(list);
 }
 
-/* The proof as protobuf; bodies NULL: executord has executed the block. */
-void execution_client_commit(struct consensusd *self, const struct block_header *header, struct span proof,
-                             const struct span *bodies, size_t body_count)
+typedef Cybermesh__Execution__V1__EmptyBlock empty_block_pb;
+
+void execution_client_commit(struct consensusd *self, const struct handover_block *block,
+                             struct execution_client_bodies bodies)
 {
     execution_pb frame;
     execution_frame(&frame);
     Cybermesh__Execution__V1__Commit commit;
     cybermesh__execution__v1__commit__init(&commit);
-    uint8_t encoded[BLOCK_HEADER_BYTES];
-    block_header_encode(encoded, header);
-    ProtobufCBinaryData *list = stages_loan_spans(bodies, body_count);
-    if (!list)
+    uint8_t headers[HANDOVER_HELD_MAX + 1][BLOCK_HEADER_BYTES];
+    empty_block_pb before[HANDOVER_HELD_MAX];
+    empty_block_pb *list[HANDOVER_HELD_MAX];
+    for (size_t i = 0; i < self->held_count; i++) {
+        const struct handover_block *held = &self->held[i];
+        block_header_encode(headers[i], &held->header);
+        cybermesh__execution__v1__empty_block__init(&before[i]);
+        before[i].header = LOAN(headers[i], BLOCK_HEADER_BYTES);
+        before[i].proof = LOAN(held->proof, held->proof_size);
+        list[i] = &before[i];
+    }
+    uint8_t *header = headers[HANDOVER_HELD_MAX];
+    block_header_encode(header, &block->header);
+    ProtobufCBinaryData *loans = stages_loan_spans(bodies.items, bodies.count);
+    if (!loans)
         return;
-    commit.header = LOAN(encoded, sizeof encoded);
-    commit.proof = LOAN(proof.data, proof.size);
-    commit.n_bodies = body_count;
-    commit.bodies = list;
+    commit.header = LOAN(header, BLOCK_HEADER_BYTES);
+    commit.proof = LOAN(block->proof, block->proof_size);
+    commit.n_bodies = bodies.count;
+    commit.bodies = loans;
+    commit.n_before = self->held_count;
+    commit.before = list;
     frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT;
     frame.commit = &commit;
     stages_send(self->execution, &frame.base);
-    free(list);
+    free(loans);
 }
 
 void execution_client_height(struct consensusd *self)
@@ -319,8 +333,8 @@ static void on_height(struct consensusd *self, const Cybermesh__Execution__V1__H
     take_certificate(self, &height->genesis_certificate);
     bool same = self->executor_known && self->executor_epoch == height->epoch;
     /* Commits that went astray: what it has not got after RESEND_MS is sent again. */
-    bool stuck = height->height < self->committed_height && height->height == self->executor_height &&
-                 loop_now_ms() >= self->resume_ms + RESEND_MS;
+    bool stuck = height->height < self->committed_height - self->held_count &&
+                 height->height == self->executor_height && loop_now_ms() >= self->resume_ms + RESEND_MS;
     if (same && !stuck) {
         if (height->height > self->executor_height) {
             self->executor_height = height->height;

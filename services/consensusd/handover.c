@@ -1,12 +1,36 @@
 /* handover.c - committed blocks go to executord in height order.
  *
  * executord is away, resuming or live. Whenever its epoch is new, it is told the committed blocks above its durable
- * height, with bodies, a window at a time; then the core asks its checks again.
+ * height, with bodies, a window at a time; then the core asks its checks again. A live one is told as blocks are
+ * committed: those with transactions at once, those without with the next one that has some, or every RESEND_MS,
+ * because nobody waits for them and each write costs it and persistd as much as one of a full block.
  */
 #include <stdlib.h>
 
 #include "common/base/err.h"
 #include "services/consensusd/stages_state.h"
+
+void handover_drop_held(struct consensusd *self)
+{
+    while (self->held_count > 0)
+        free(self->held[--self->held_count].proof);
+}
+
+/* Those held, then this one; its proof is freed. */
+static void send_with_held(struct consensusd *self, const struct handover_block *block)
+{
+    execution_client_commit(self, block, (struct execution_client_bodies){.count = 0});
+    handover_drop_held(self);
+    free(block->proof);
+}
+
+void handover_tick(struct consensusd *self)
+{
+    if (self->held_count == 0)
+        return;
+    struct handover_block last = self->held[--self->held_count];
+    send_with_held(self, &last);
+}
 
 void handover_commit(struct consensusd *self, const struct consensus_commit *commit)
 {
@@ -21,19 +45,21 @@ void handover_commit(struct consensusd *self, const struct consensus_commit *com
         return;
     }
     self->committed_height = commit->header.height;
-    pool_client_finalized(self, commit);
+    if (commit->header.tx_count > 0)
+        pool_client_finalized(self, commit);
     if (self->executor != EXECUTOR_LIVE)
         return;
-    uint8_t *proof = NULL;
-    size_t size = 0;
-    rc = consensus_codec_encode_proof(commit->proof_headers, commit->proof_header_count, commit->proof_qc, &proof,
-                                      &size);
+    struct handover_block block = {.header = commit->header};
+    rc = consensus_codec_encode_proof(commit->proof_headers, commit->proof_header_count, commit->proof_qc, &block.proof,
+                                      &block.proof_size);
     if (rc < 0) {
         consensusd_stop(self, rc, "encode a commit proof");
         return;
     }
-    execution_client_commit(self, &commit->header, span_of(proof, size), NULL, 0);
-    free(proof);
+    if (block.header.tx_count == 0 && self->held_count < HANDOVER_HELD_MAX)
+        self->held[self->held_count++] = block;
+    else
+        send_with_held(self, &block);
 }
 
 static void send_stored(struct consensusd *self, uint64_t height)
@@ -44,12 +70,13 @@ static void send_stored(struct consensusd *self, uint64_t height)
         consensusd_stop(self, rc, "read a committed block");
         return;
     }
-    uint8_t *proof = NULL;
-    size_t size = 0;
-    rc = consensus_codec_encode_proof(block.proof_headers, block.proof_header_count, &block.proof_qc, &proof, &size);
+    struct handover_block told = {.header = block.header};
+    rc = consensus_codec_encode_proof(block.proof_headers, block.proof_header_count, &block.proof_qc, &told.proof,
+                                      &told.proof_size);
     if (rc == 0)
-        execution_client_commit(self, &block.header, span_of(proof, size), block.bodies, block.body_count);
-    free(proof);
+        execution_client_commit(self, &told,
+                                (struct execution_client_bodies){.items = block.bodies, .count = block.body_count});
+    free(told.proof);
     safety_store_block_deinit(&block);
 }
 
@@ -85,6 +112,7 @@ static bool is_pruned(struct consensusd *self, uint64_t height)
 
 void handover_begin(struct consensusd *self, uint64_t height)
 {
+    handover_drop_held(self); /* they are in the store */
     self->executor = EXECUTOR_RESUMING;
     self->executor_height = height;
     self->resume_sent = height;

@@ -259,6 +259,7 @@ void stages_tick(struct consensusd *self)
     uint64_t now_ms = loop_now_ms();
     pool_client_watch(self);
     proofs_tick(self);
+    handover_tick(self);
     execution_client_height(self);
     for (size_t i = 0; i < JOBS_MAX; i++) {
         struct job *job = &self->jobs[i];
@@ -304,4 +305,5 @@ void stages_close(struct consensusd *self)
     close_socket(self, &self->execution);
     for (size_t i = 0; i < JOBS_MAX; i++)
         stages_job_end(&self->jobs[i]);
+    handover_drop_held(self);
 }

@@ -50,9 +50,14 @@ void pool_client_on_message(void *context, struct bus_message *message);
 void execution_client_build(struct consensusd *self, const struct job *job);
 void execution_client_check(struct consensusd *self, const struct job *job);
 void execution_client_recheck(struct consensusd *self, const struct job *job);
-/* The proof as protobuf; bodies NULL: executord has executed the block. */
-void execution_client_commit(struct consensusd *self, const struct block_header *header, struct span proof,
-                             const struct span *bodies, size_t body_count);
+/* count 0: executord has executed the block, or there are none. */
+struct execution_client_bodies {
+    const struct span *items;
+    size_t count;
+};
+/* This block, with those held before it. */
+void execution_client_commit(struct consensusd *self, const struct handover_block *block,
+                             struct execution_client_bodies bodies);
 void execution_client_height(struct consensusd *self);
 void execution_client_on_message(void *context, struct bus_message *message);
 
@@ -61,3 +66,6 @@ void execution_client_on_message(void *context, struct bus_message *message);
 void handover_begin(struct consensusd *self, uint64_t height);
 /* It has made more of what it was sent durable. */
 void handover_continue(struct consensusd *self);
+/* Every RESEND_MS: tell of the blocks that are held. */
+void handover_tick(struct consensusd *self);
+void handover_drop_held(struct consensusd *self);

@@ -106,6 +106,24 @@ static int recheck_field(struct execution_codec_request *out, const struct wire_
     }
 }
 
+static int add_before(struct execution_codec_request *out, const struct wire_field *field)
+{
+    if (field->type != WIRE_BYTES)
+        return ERR_MALFORMED;
+    if (out->before_count == EXECUTION_CODEC_BEFORE_MAX)
+        return ERR_TOO_LARGE;
+    struct execution_codec_block *block = &out->before[out->before_count++];
+    struct bytes_reader reader = bytes_reader_of(field->bytes);
+    struct wire_field part;
+    while (wire_next(&reader, &part)) {
+        if (part.number == 1)
+            block->header = part.bytes;
+        else if (part.number == 2)
+            block->proof = part.bytes;
+    }
+    return reader.failed ? ERR_MALFORMED : 0;
+}
+
 static int commit_field(struct execution_codec_request *out, const struct wire_field *field, struct bodies *bodies)
 {
     switch (field->number) {
@@ -116,6 +134,8 @@ static int commit_field(struct execution_codec_request *out, const struct wire_f
         return 0;
     case 3:
         return add_body(bodies, field);
+    case 4:
+        return add_before(out, field);
     default:
         return 0;
     }
@@ -153,13 +173,26 @@ static field_fn *reader_of(uint32_t kind)
     }
 }
 
+/* Without transactions, and one height after the other up to the Commit's own block. */
+static bool before_fits(const struct execution_codec_request *request)
+{
+    for (size_t i = 0; i < request->before_count; i++) {
+        struct block_header header;
+        if (block_header_decode(&header, request->before[i].header) < 0 || header.tx_count > 0 ||
+            header.height + (request->before_count - i) != request->header.height)
+            return false;
+    }
+    return true;
+}
+
 /* What must not be missing; ids that came are of the right size already. */
 static bool complete(const struct execution_codec_request *request)
 {
     switch (request->kind) {
     case EXECUTION_CODEC_CHECK:
-    case EXECUTION_CODEC_COMMIT:
         return request->header_bytes.size == BLOCK_HEADER_BYTES;
+    case EXECUTION_CODEC_COMMIT:
+        return request->header_bytes.size == BLOCK_HEADER_BYTES && before_fits(request);
     case EXECUTION_CODEC_BUILD:
     case EXECUTION_CODEC_RECHECK:
     case EXECUTION_CODEC_HEIGHT_REQUEST:

@@ -13,7 +13,7 @@
 #include "common/base/span.h"
 #include "services/executord/executor.h"
 
-enum { EXECUTION_CODEC_CERTIFICATE_BYTES_MAX = 16384 };
+enum { EXECUTION_CODEC_CERTIFICATE_BYTES_MAX = 16384, EXECUTION_CODEC_BEFORE_MAX = 32 };
 
 /* The request's field in ExecutionFrame. */
 enum execution_codec_kind {
@@ -22,6 +22,12 @@ enum execution_codec_kind {
     EXECUTION_CODEC_CHECK = 6,
     EXECUTION_CODEC_RECHECK = 8,
     EXECUTION_CODEC_COMMIT = 10,
+};
+
+/* A committed block; header is BLOCK_HEADER_BYTES. */
+struct execution_codec_block {
+    struct span header;
+    struct span proof;
 };
 
 struct execution_codec_request {
@@ -33,11 +39,14 @@ struct execution_codec_request {
     struct block_header header;      /* CHECK, COMMIT */
     struct span header_bytes;        /* the same as it came */
     struct span proof;               /* COMMIT */
-    struct span certificate;         /* HEIGHT_REQUEST: of the genesis ceremony; empty: none told */
+    /* COMMIT: blocks without transactions, whose heights end just below the header's. */
+    struct execution_codec_block before[EXECUTION_CODEC_BEFORE_MAX];
+    size_t before_count;
+    struct span certificate; /* HEIGHT_REQUEST: of the genesis ceremony; empty: none told */
 };
 
 /* spans has room for spans_max bodies. Returns 0, ERR_MALFORMED (an answer's field, too), ERR_VERSION or ERR_TOO_LARGE
- * (more bodies). */
+ * (more bodies, or more blocks before). */
 MUST_USE int execution_codec_decode(struct execution_codec_request *out, struct span payload, struct span *spans,
                                     size_t spans_max);
 

@@ -32,8 +32,14 @@ struct buffer {
 struct executord_store {
     struct store *store;
     struct store_table outcomes;
-    struct buffer buffer; /* of records written and frames made */
-    struct buffer proof;  /* of executord_store_head() */
+    struct buffer buffer;  /* of frames made */
+    struct buffer records; /* appended, one behind the other */
+    struct appended {
+        uint64_t height;
+        size_t end; /* in records */
+    } appended[EXECUTORD_STORE_APPENDED_MAX];
+    size_t appended_count;
+    struct buffer proof; /* of executord_store_head() */
     struct store_table genesis;
     uint8_t *certificate;
     size_t certificate_size;
@@ -89,6 +95,7 @@ void executord_store_close(struct executord_store **self)
         return;
     store_close(&(*self)->store);
     free((*self)->buffer.data);
+    free((*self)->records.data);
     free((*self)->proof.data);
     free((*self)->certificate);
     free(*self);
@@ -99,20 +106,38 @@ void executord_store_close(struct executord_store **self)
 
 int executord_store_append(struct executord_store *self, const struct version *version, struct span proof)
 {
+    assert(self->appended_count < EXECUTORD_STORE_APPENDED_MAX);
     struct bytes_writer counter = bytes_writer_of(NULL, 0);
     outcome_codec_put(&counter, version, proof);
-    int rc = buffer_reserve(&self->buffer, counter.size);
+    struct buffer *records = &self->records;
+    int rc = buffer_reserve(records, records->size + counter.size);
     if (rc < 0)
         return rc;
-    struct bytes_writer writer = bytes_writer_of(self->buffer.data, counter.size);
+    struct bytes_writer writer = bytes_writer_of(records->data + records->size, counter.size);
     outcome_codec_put(&writer, version, proof);
-    struct store_op op = {
-        .kind = STORE_APPEND,
-        .table = self->outcomes,
-        .key = store_key_height(version->header.height),
-        .value = bytes_written(&writer),
-    };
-    return store_write(self->store, &op, 1);
+    records->size += writer.size;
+    self->appended[self->appended_count++] = (struct appended){.height = version->header.height, .end = records->size};
+    return 0;
+}
+
+int executord_store_write(struct executord_store *self)
+{
+    struct store_op ops[EXECUTORD_STORE_APPENDED_MAX];
+    size_t begin = 0;
+    for (size_t i = 0; i < self->appended_count; i++) {
+        const struct appended *each = &self->appended[i];
+        ops[i] = (struct store_op){
+            .kind = STORE_APPEND,
+            .table = self->outcomes,
+            .key = store_key_height(each->height),
+            .value = span_of(self->records.data + begin, each->end - begin),
+        };
+        begin = each->end;
+    }
+    size_t count = self->appended_count;
+    self->appended_count = 0;
+    self->records.size = 0;
+    return count == 0 ? 0 : store_write(self->store, ops, count);
 }
 
 struct span executord_store_certificate(const struct executord_store *self)
@@ -197,8 +222,10 @@ int executord_store_load(struct executord_store *self, struct executor *executor
 {
     uint64_t last;
     int rc = store_last_height(self->store, self->outcomes, &last);
-    if (rc == ERR_NOT_FOUND)
-        return executord_store_append(self, executor_committed(executor), (struct span){0});
+    if (rc == ERR_NOT_FOUND) {
+        rc = executord_store_append(self, executor_committed(executor), (struct span){0});
+        return rc < 0 ? rc : executord_store_write(self);
+    }
     if (rc < 0)
         return rc;
     rc = replay_all(self, executor);

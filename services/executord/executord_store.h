@@ -28,9 +28,15 @@ void executord_store_close(struct executord_store **self);
  * ERR_FULL or -ENOMEM. The reason is logged. */
 MUST_USE int executord_store_load(struct executord_store *self, struct executor *executor);
 
-/* Make a version durable at the stored height + 1; returns after it is on disk. Returns 0 or the errors of
- * store_write(). */
+enum { EXECUTORD_STORE_APPENDED_MAX = 64 };
+
+/* A version of the stored height + 1, or + 1 of the last one appended: executord_store_write() makes it durable. At
+ * most EXECUTORD_STORE_APPENDED_MAX before that. Returns 0 or -ENOMEM. */
 MUST_USE int executord_store_append(struct executord_store *self, const struct version *version, struct span proof);
+
+/* Write what was appended, all or nothing; returns after it is on disk. Nothing is appended then, also on failure.
+ * Returns 0 or the errors of store_write(). */
+MUST_USE int executord_store_write(struct executord_store *self);
 
 /* A stored block's header and commit proof, encoded. */
 struct executord_store_head {

@@ -2,6 +2,7 @@
  *
  * A Commit is answered after the block is on disk; then whoever waits for its outcome is served.
  */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "common/base/equivocation.h"
@@ -124,29 +125,37 @@ static int answer_recheck(struct executord *self, const struct bus_route *route,
     return 0;
 }
 
+/* A block of a Commit, to be made durable. */
+struct commit {
+    struct block_header header;
+    struct span header_bytes;
+    struct span proof;
+    struct executor_bodies bodies;
+};
+
 /* The proof is this block's and has the form of one. Its signatures were verified by consensusd before it asked, and
  * are by every reader; doing it here too would cost a quarter of a millisecond per block (4 x 65 us). */
-static int check_proof(const struct executord *self, const struct execution_codec_request *request)
+static int check_proof(const struct executord *self, const struct commit *commit)
 {
     struct proof_codec_proof proof;
-    int rc = proof_codec_decode(&proof, request->proof);
+    int rc = proof_codec_decode(&proof, commit->proof);
     if (rc < 0)
         return rc;
     bool fits = proof.proof.header_count >= 2 &&
-                span_equal(span_of(proof.proof.headers, BLOCK_HEADER_BYTES), request->header_bytes) &&
+                span_equal(span_of(proof.proof.headers, BLOCK_HEADER_BYTES), commit->header_bytes) &&
                 qc_check_form(&proof.proof.qc, self->genesis) == 0;
     proof_codec_deinit(&proof);
     return fits ? 0 : ERR_MALFORMED;
 }
 
 /* "Lower ones are answered again if the id is the same." */
-static int commit_below(struct executord *self, const struct execution_codec_request *request)
+static int commit_below(struct executord *self, const struct commit *commit)
 {
     struct executord_store_head head;
-    int rc = executord_store_head(self->store, request->header.height, &head);
+    int rc = executord_store_head(self->store, commit->header.height, &head);
     if (rc < 0)
         return rc;
-    return span_equal(span_of(head.header, sizeof head.header), request->header_bytes) ? 0 : EXECUTOR_CONFLICT;
+    return span_equal(span_of(head.header, sizeof head.header), commit->header_bytes) ? 0 : EXECUTOR_CONFLICT;
 }
 
 /* The committed block has proof of equivocation: the offender leads no more. */
@@ -167,47 +176,75 @@ static void tell_punished(struct executord *self, const struct version *version)
     }
 }
 
-static int commit_next(struct executord *self, const struct execution_codec_request *request)
+/* The block becomes the committed one; it is durable when the store has written it. */
+static int commit_next(struct executord *self, const struct commit *commit)
 {
-    struct executor_block block = {.header = &request->header, .bodies = request->bodies};
+    struct executor_block block = {.header = &commit->header, .bodies = commit->bodies};
     const struct version *version;
     int verdict = executor_prepare(self->executor, &block, &version);
     if (verdict == EXECUTOR_BELOW)
-        return commit_below(self, request);
+        return commit_below(self, commit);
     if (verdict != 0)
         return verdict;
-    if (check_proof(self, request) < 0) {
-        log_error("commit.bad_proof", "height=%" PRIu64, request->header.height);
+    if (check_proof(self, commit) < 0) {
+        log_error("commit.bad_proof", "height=%" PRIu64, commit->header.height);
         return EXECUTOR_BAD_HEADER;
     }
-    int rc = executord_store_append(self->store, version, request->proof);
+    int rc = executord_store_append(self->store, version, commit->proof);
     if (rc < 0)
         return rc;
     executor_commit(self->executor, version);
     tell_punished(self, version);
     metrics_add(self->metrics, EXECUTORD_METRIC_BLOCKS, 1);
-    metrics_add(self->metrics, EXECUTORD_METRIC_TXS, request->header.tx_count);
-    log_debug("block.durable", "height=%" PRIu64 " txs=%u", request->header.height, request->header.tx_count);
+    metrics_add(self->metrics, EXECUTORD_METRIC_TXS, commit->header.tx_count);
     return 0;
+}
+
+/* The blocks of one Commit, up to the first that is refused; *last is that one, or the Commit's own. They are durable
+ * together: nothing is answered in between, and a store that cannot write ends the daemon. */
+static int commit_all(struct executord *self, const struct execution_codec_request *request, struct commit *last)
+{
+    int verdict = 0;
+    for (size_t i = 0; i < request->before_count && verdict == 0; i++) {
+        *last = (struct commit){.header_bytes = request->before[i].header, .proof = request->before[i].proof};
+        verdict = block_header_decode(&last->header, last->header_bytes);
+        assert(verdict == 0); /* the frame was decoded */
+        verdict = commit_next(self, last);
+    }
+    if (verdict == 0) {
+        *last = (struct commit){.header = request->header,
+                                .header_bytes = request->header_bytes,
+                                .proof = request->proof,
+                                .bodies = request->bodies};
+        verdict = commit_next(self, last);
+    }
+    if (verdict < 0)
+        return verdict;
+    int rc = executord_store_write(self->store);
+    return rc < 0 ? rc : verdict;
 }
 
 static int answer_commit(struct executord *self, const struct bus_route *route,
                          const struct execution_codec_request *request)
 {
     uint64_t start_us = loop_now_us();
-    int verdict = commit_next(self, request);
+    struct commit last;
+    int verdict = commit_all(self, request, &last);
     if (verdict < 0)
         return verdict;
     metrics_observe(self->metrics, EXECUTORD_METRIC_COMMIT_TIME, loop_now_us() - start_us);
     struct execution_codec_committed answer = {
-        .height = request->header.height,
-        .block_id = block_id(&request->header),
+        .height = last.header.height,
+        .block_id = block_id(&last.header),
         .status = execution_codec_status_of(verdict),
     };
     count_answer(self, answer.status);
     if (verdict != 0)
         log_warn("commit.refused", "height=%" PRIu64 " id=%s status=%d", answer.height, LOG_HASH(&answer.block_id),
                  (int)answer.status);
+    else
+        log_debug("block.durable", "height=%" PRIu64 " txs=%u before=%zu", answer.height, last.header.tx_count,
+                  request->before_count);
     struct bytes_writer writer = executord_answer_writer(self);
     execution_codec_put_committed(&writer, &answer);
     executord_send_answer(self, EXECUTORD_EXECUTION, route, &writer);

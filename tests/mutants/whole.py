@@ -10,6 +10,7 @@ SERVE_EXECUTION, EXECUTOR, PACEMAKER = ("services/executord/serve_execution.c", 
 VERIFY, MEMPOOL, GOSSIP_CODEC, SYNC_CHECK, EVIDENCE, CERTIFICATE = (
     "services/mempoold/verify.c", "services/mempoold/mempool.c", "services/mempoold/gossip_codec.c", "services/consensusd/sync_check.c",
     "services/consensusd/evidence.c", "services/consensusd/certificate.c")
+EXECUTION_CODEC, EXECUTORD_STORE = "services/executord/execution_codec.c", "services/executord/executord_store.c"
 WHOLE = "whole validators, the fixed slice"
 
 MUTANTS = [
@@ -31,10 +32,23 @@ MUTANTS = [
            (HANDOVER, "    self->resume_sent = height;\n", "    self->resume_sent = height + 1;\n")),
     mutant("whole-commit-not-stored", "executord goes on from a block only when it is on disk",
            ("executord_executord", WHOLE),
-           (SERVE_EXECUTION, """    int rc = executord_store_append(self->store, version, request->proof);
-    if (rc < 0)
-        return rc;
-""", "    (void)!executord_store_append(self->store, version, request->proof);\n")),
+           (SERVE_EXECUTION, "    return rc < 0 ? rc : verdict;\n", "    (void)rc;\n    return verdict;\n")),
+    mutant("commit-goes-on-after-a-refusal", "a refused block ends its Commit", "executord_executord",
+           (SERVE_EXECUTION, "i < request->before_count && verdict == 0; i++", "i < request->before_count && verdict >= 0; i++")),
+    mutant("commit-answers-for-its-own-block", "a Commit that is refused names the block", "executord_executord",
+           (SERVE_EXECUTION, ".height = last.header.height,", ".height = request->header.height,")),
+    mutant("commit-without-what-is-before", "the blocks before a Commit's own are made durable with it", "executord_executord",
+           (SERVE_EXECUTION, "    for (size_t i = 0; i < request->before_count && verdict == 0; i++) {",
+            "    for (size_t i = request->before_count; i < request->before_count && verdict == 0; i++) {")),
+    mutant("before-with-transactions", "the blocks before a Commit's own have no transactions", "executord_execution_codec",
+           (EXECUTION_CODEC, " || header.tx_count > 0 ||", " ||")),
+    mutant("before-with-a-gap", "the blocks before a Commit's own follow one another", "executord_execution_codec",
+           (EXECUTION_CODEC, """ ||
+            header.height + (request->before_count - i) != request->header.height)""", ")")),
+    mutant("before-without-bound", "a Commit has at most 32 blocks before its own", "executord_execution_codec",
+           (EXECUTION_CODEC, "out->before_count == EXECUTION_CODEC_BEFORE_MAX)", "out->before_count == EXECUTION_CODEC_BEFORE_MAX + 1)")),
+    mutant("appended-written-twice", "what was appended is written once", "executord_executord_store",
+           (EXECUTORD_STORE, "    self->appended_count = 0;\n    self->records.size = 0;\n", "")),
     mutant("refusal-not-settled", "what only uncommitted blocks refuse stays in the pool", (WHOLE, "consensusd_daemon"),
            (POOL, " || !refused[i]->settled)", ")")),
     mutant("refusal-always-settled", "the committed state says whether a refusal is the last word", "executord_executor",

@@ -398,33 +398,52 @@ static void assert_proved(const struct hash *id, const ProtobufCBinaryData *proo
     cybermesh__proof__v1__commit_proof__free_unpacked(pb, NULL);
 }
 
+/* A block of a Commit. */
+static Cybermesh__Execution__V1__Status commit_block(struct validator *self, const struct block_header *header,
+                                                     const Cybermesh__Execution__V1__Commit *commit)
+{
+    struct hash id = block_id(header);
+    assert_proved(&id, &commit->proof);
+    if (header->height <= self->height) {
+        assert_true(hash_equal(&id, &self->chain[header->height]));
+        return CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
+    }
+    if (header->height > self->height + 1)
+        return CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT;
+    if (!version_by_id(self, id.bytes, false) && commit->n_bodies == header->tx_count)
+        (void)check(self, &commit->header, commit->bodies, commit->n_bodies);
+    const struct version *version = version_by_id(self, id.bytes, false);
+    if (!version)
+        return CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT;
+    assert_true(header->height < HEIGHTS_MAX);
+    self->chain[++self->height] = id;
+    for (uint32_t i = 0; i < version->tx_count; i++)
+        self->executed[version->txs[i]]++;
+    return CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
+}
+
 static void on_commit(struct validator *self, const Cybermesh__Execution__V1__Commit *commit,
                       Cybermesh__Execution__V1__Committed *committed, struct hash *id)
 {
-    struct block_header header;
-    assert_int_equal(block_header_decode(&header, span_of(commit->header.data, commit->header.len)), 0);
-    *id = block_id(&header);
-    committed->height = header.height;
-    committed->block_id = (ProtobufCBinaryData){HASH_BYTES, id->bytes};
-    assert_proved(id, &commit->proof);
-    if (header.height <= self->height) {
-        assert_true(hash_equal(id, &self->chain[header.height]));
-        committed->status = CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
-        return;
-    }
-    committed->status = CYBERMESH__EXECUTION__V1__STATUS__STATUS_UNKNOWN_PARENT;
-    if (header.height > self->height + 1)
-        return;
-    if (!version_by_id(self, id->bytes, false) && commit->n_bodies == header.tx_count)
-        (void)check(self, &commit->header, commit->bodies, commit->n_bodies);
-    const struct version *version = version_by_id(self, id->bytes, false);
-    if (!version)
-        return;
+    uint64_t height = 0;
     committed->status = CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK;
-    assert_true(header.height < HEIGHTS_MAX);
-    self->chain[++self->height] = *id;
-    for (uint32_t i = 0; i < version->tx_count; i++)
-        self->executed[version->txs[i]]++;
+    for (size_t i = 0; i <= commit->n_before && committed->status == CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK; i++) {
+        Cybermesh__Execution__V1__Commit each = *commit;
+        if (i < commit->n_before) {
+            each.header = commit->before[i]->header;
+            each.proof = commit->before[i]->proof;
+            each.n_bodies = 0;
+        }
+        struct block_header header;
+        assert_int_equal(block_header_decode(&header, span_of(each.header.data, each.header.len)), 0);
+        assert_true(i == commit->n_before || header.tx_count == 0);
+        assert_true(i == 0 || header.height == height + 1);
+        height = header.height;
+        *id = block_id(&header);
+        committed->status = commit_block(self, &header, &each);
+    }
+    committed->height = height;
+    committed->block_id = (ProtobufCBinaryData){HASH_BYTES, id->bytes};
 }
 
 static void on_execution(struct validator *self, struct bus_message *message)

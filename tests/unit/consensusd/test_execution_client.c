@@ -301,6 +301,27 @@ static void an_executord_that_is_new_or_stuck_is_told_what_it_lacks(void **state
     assert_resumed(false);
 }
 
+/* It was not told of them: it is not stuck for that. */
+static void an_executord_does_not_lack_what_is_held(void **state)
+{
+    (void)state;
+    const struct block_header genesis = shell.daemon->genesis_header;
+    commit_three();
+    shell.daemon->executor_height = 3;
+    stands_at(3, EPOCH, &genesis);
+    shell_commit(4, 0, 0);
+    assert_int_equal(shell.daemon->held_count, 1);
+    shell_forget();
+    shell.now_ms += RESEND_MS;
+    stands_at(3, EPOCH, &genesis);
+    assert_resumed(false);
+    handover_tick(shell.daemon);
+    shell_forget();
+    shell.now_ms += RESEND_MS;
+    stands_at(3, EPOCH, &genesis);
+    assert_int_equal(shell.sent_count, 1);
+}
+
 static void an_executord_that_refuses_a_commit_is_begun_with_anew(void **state)
 {
     (void)state;
@@ -357,6 +378,7 @@ int main(void)
         STORY(a_block_that_could_not_be_built_is_asked_for_again),
         STORY(what_was_not_refused_is_work),
         STORY(an_executord_that_is_new_or_stuck_is_told_what_it_lacks),
+        STORY(an_executord_does_not_lack_what_is_held),
         STORY(an_executord_that_refuses_a_commit_is_begun_with_anew),
         STORY(who_is_inactive_at_executord_is_accused_no_more),
         STORY(an_executord_of_another_genesis_is_not_spoken_with),

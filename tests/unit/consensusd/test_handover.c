@@ -94,6 +94,97 @@ static void a_commit_goes_at_once_only_to_who_is_live(void **state)
     assert_ptr_equal(shell.sent[0].socket, shell.daemon->pool);
 }
 
+/* A live executord at this height, which was told everything. */
+static void live_at(uint64_t height)
+{
+    handover_begin(shell.daemon, 0);
+    if (height > 0)
+        shell_execution_committed(height, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
+    assert_int_equal(shell.daemon->executor, EXECUTOR_LIVE);
+    shell_forget();
+}
+
+/* The only thing sent is a Commit of the blocks first..last, of which all but the last are without transactions. */
+static void assert_together(uint64_t first, uint64_t last)
+{
+    execution_pb *frame = shell_execution_frame(0);
+    assert_non_null(frame);
+    assert_int_equal(frame->body_case, CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT);
+    const Cybermesh__Execution__V1__Commit *commit = frame->commit;
+    assert_int_equal(commit->n_before, last - first);
+    struct block_header header;
+    for (size_t i = 0; i < commit->n_before; i++) {
+        const Cybermesh__Execution__V1__EmptyBlock *block = commit->before[i];
+        assert_int_equal(block_header_decode(&header, span_of(block->header.data, block->header.len)), 0);
+        assert_int_equal(header.height, first + i);
+        assert_int_equal(header.tx_count, 0);
+        assert_true(block->proof.len > 0);
+    }
+    assert_int_equal(block_header_decode(&header, span_of(commit->header.data, commit->header.len)), 0);
+    assert_int_equal(header.height, last);
+    assert_true(commit->proof.len > 0);
+    cybermesh__execution__v1__execution_frame__free_unpacked(frame, NULL);
+    assert_null(shell_execution_frame(1));
+    shell_forget();
+}
+
+/* mempoold has nothing to learn from them, and executord waits. */
+static void blocks_without_transactions_go_with_the_next_that_has_some(void **state)
+{
+    (void)state;
+    live_at(0);
+    shell_commit(1, 0, 0);
+    shell_commit(2, 0, 0);
+    assert_int_equal(shell.sent_count, 0);
+    shell_commit(3, 1, 3);
+    assert_together(1, 3);
+    shell_commit(4, 1, 3);
+    assert_together(4, 4);
+}
+
+static void blocks_that_are_held_go_with_the_tick(void **state)
+{
+    (void)state;
+    live_at(0);
+    shell_commit(1, 0, 0);
+    shell_commit(2, 0, 0);
+    handover_tick(shell.daemon);
+    assert_together(1, 2);
+    handover_tick(shell.daemon);
+    assert_int_equal(shell.sent_count, 0);
+}
+
+static void no_more_are_held_than_a_commit_has_room_for(void **state)
+{
+    (void)state;
+    live_at(0);
+    for (uint64_t height = 1; height <= HANDOVER_HELD_MAX; height++)
+        shell_commit(height, 0, 0);
+    assert_int_equal(shell.sent_count, 0);
+    shell_commit(HANDOVER_HELD_MAX + 1, 0, 0);
+    assert_together(1, HANDOVER_HELD_MAX + 1);
+}
+
+/* What was held when executord came back is among what it lacks. */
+static void held_blocks_go_once_to_a_restarted_executord(void **state)
+{
+    (void)state;
+    shell_commit(1, 1, 3);
+    live_at(1);
+    shell_commit(2, 0, 0);
+    handover_begin(shell.daemon, 1);
+    execution_pb *frame = shell_execution_frame(0);
+    assert_int_equal(frame->commit->n_before, 0);
+    cybermesh__execution__v1__execution_frame__free_unpacked(frame, NULL);
+    assert_null(shell_execution_frame(1));
+    shell_execution_committed(2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
+    shell_forget();
+    handover_tick(shell.daemon);
+    assert_int_equal(shell.sent_count, 0);
+    shell_commit(3, 1, 3);
+    assert_together(3, 3);
+}
+
 static void an_executord_below_what_is_kept_gets_nothing(void **state)
 {
     (void)state;
@@ -122,9 +213,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, start, shell_stop)
-        STORY(what_executord_lacks_goes_to_it_a_window_at_a_time), STORY(old_questions_end_when_executord_is_live),
-        STORY(a_commit_goes_at_once_only_to_who_is_live),          STORY(an_executord_below_what_is_kept_gets_nothing),
+        STORY(what_executord_lacks_goes_to_it_a_window_at_a_time),
+        STORY(old_questions_end_when_executord_is_live),
+        STORY(a_commit_goes_at_once_only_to_who_is_live),
+        STORY(an_executord_below_what_is_kept_gets_nothing),
         STORY(a_block_without_its_bodies_is_not_stored),
+        STORY(blocks_without_transactions_go_with_the_next_that_has_some),
+        STORY(blocks_that_are_held_go_with_the_tick),
+        STORY(no_more_are_held_than_a_commit_has_room_for),
+        STORY(held_blocks_go_once_to_a_restarted_executord),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

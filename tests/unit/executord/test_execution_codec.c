@@ -18,7 +18,7 @@ static uint8_t texts[BODIES][4] = {"abc", "de", ""};
 static ProtobufCBinaryData bodies[BODIES] = {{3, texts[0]}, {2, texts[1]}, {0, texts[2]}};
 
 struct packed {
-    uint8_t data[4096];
+    uint8_t data[32768];
     size_t size;
 };
 
@@ -147,6 +147,72 @@ static void requests_are_read(void **state)
     assert_bodies(&request.bodies);
 }
 
+static struct packed commit_with_before(const uint64_t *heights, size_t count, const struct block_header *before_like)
+{
+    static uint8_t headers[EXECUTION_CODEC_BEFORE_MAX + 2][BLOCK_HEADER_BYTES];
+    Cybermesh__Execution__V1__EmptyBlock before[EXECUTION_CODEC_BEFORE_MAX + 1], *list[EXECUTION_CODEC_BEFORE_MAX + 1];
+    for (size_t i = 0; i < count; i++) {
+        struct block_header header = *before_like;
+        header.height = heights[i];
+        block_header_encode(headers[i], &header);
+        cybermesh__execution__v1__empty_block__init(list[i] = &before[i]);
+        before[i].header = (ProtobufCBinaryData){BLOCK_HEADER_BYTES, headers[i]};
+        before[i].proof = (ProtobufCBinaryData){1, headers[i]};
+    }
+    uint8_t *own = headers[EXECUTION_CODEC_BEFORE_MAX + 1];
+    struct block_header header = {.height = 40, .tx_count = 1};
+    block_header_encode(own, &header);
+    Cybermesh__Execution__V1__Commit commit;
+    cybermesh__execution__v1__commit__init(&commit);
+    commit.header = (ProtobufCBinaryData){BLOCK_HEADER_BYTES, own};
+    commit.n_before = count;
+    commit.before = list;
+    Frame frame = frame_of(CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMIT);
+    frame.commit = &commit;
+    return pack(&frame);
+}
+
+static void blocks_before_a_commits_own_are_empty_and_follow_one_another(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t heights[3];
+        size_t count;
+        uint32_t tx_count;
+        int expected;
+    } cases[] = {
+        {{37, 38, 39}, 3, 0, 0},
+        {{39}, 1, 0, 0},
+        {{38, 39, 40}, 3, 0, ERR_MALFORMED},
+        {{36, 37, 38}, 3, 0, ERR_MALFORMED},
+        {{36, 38, 39}, 3, 0, ERR_MALFORMED},
+        {{39, 39}, 2, 0, ERR_MALFORMED},
+        {{39, 38}, 2, 0, ERR_MALFORMED},
+        {{39}, 1, 1, ERR_MALFORMED},
+    };
+    struct execution_codec_request request;
+    struct span spans[BODIES];
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct block_header like = {.tx_count = cases[i].tx_count};
+        struct packed packed = commit_with_before(cases[i].heights, cases[i].count, &like);
+        assert_int_equal(execution_codec_decode(&request, span_of(packed.data, packed.size), spans, BODIES),
+                         cases[i].expected);
+        if (cases[i].expected == 0)
+            assert_int_equal(request.before_count, cases[i].count);
+    }
+    uint64_t heights[EXECUTION_CODEC_BEFORE_MAX + 1];
+    for (size_t i = 0; i < ARRAY_COUNT(heights); i++)
+        heights[i] = 40 - ARRAY_COUNT(heights) + i;
+    const struct block_header like = {0};
+    struct packed packed = commit_with_before(heights + 1, EXECUTION_CODEC_BEFORE_MAX, &like);
+    assert_int_equal(execution_codec_decode(&request, span_of(packed.data, packed.size), spans, BODIES), 0);
+    assert_int_equal(request.before_count, EXECUTION_CODEC_BEFORE_MAX);
+    assert_int_equal(request.before[0].header.size, BLOCK_HEADER_BYTES);
+    assert_int_equal(request.before[0].proof.size, 1);
+    packed = commit_with_before(heights, EXECUTION_CODEC_BEFORE_MAX + 1, &like);
+    assert_int_equal(execution_codec_decode(&request, span_of(packed.data, packed.size), spans, BODIES), ERR_TOO_LARGE);
+}
+
 static void bad_frames_are_refused(void **state)
 {
     struct span spans[BODIES];
@@ -166,6 +232,7 @@ static void bad_frames_are_refused(void **state)
         {{0x08, 1, 0x22, 3, 0x12, 1, 7}, 7, ERR_MALFORMED}, /* Build with a parent_id of one byte */
         {{0x08, 1, 0x22, 9, 0x12}, 5, ERR_MALFORMED},       /* cut */
         {{0x08, 1, 0x22, 2, 0x48, 1}, 6, ERR_MALFORMED},    /* a body that is a number */
+        {{0x08, 1, 0x52, 2, 0x20, 1}, 6, ERR_MALFORMED},    /* Commit with a block before that is a number */
         {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 6, ERR_MALFORMED},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
@@ -293,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_read),
+        cmocka_unit_test(blocks_before_a_commits_own_are_empty_and_follow_one_another),
         cmocka_unit_test(bad_frames_are_refused),
         cmocka_unit_test(answers_are_protobuf),
         cmocka_unit_test(the_largest_answer_fits_its_bound),

@@ -33,7 +33,8 @@ typedef Cybermesh__Query__V1__QueryFrame Query;
 
 enum { ANSWER_MS_MAX = 10000, RESEND_MS = 500, FRAME_BYTES = 1 << 20, SIGNERS = 3 };
 
-static char directory[] = "/tmp/executord-test-XXXXXX";
+static const char directory_name[] = "/tmp/executord-test-XXXXXX";
+static char directory[sizeof directory_name];
 static struct world world; /* the genesis, to make bodies with */
 static struct bus *bus;
 static struct bus_socket *execution, *outcome, *query;
@@ -110,6 +111,7 @@ static void connect_to(struct bus_socket **out, const char *name, const char *en
 
 static int setup(void **state)
 {
+    memcpy(directory, directory_name, sizeof directory);
     if (sodium_init() < 0 || !mkdtemp(directory) || chdir(directory) < 0)
         return -1;
     world_genesis(&world);
@@ -231,7 +233,9 @@ static struct durable ask_height(void)
     return durable;
 }
 
-/* Build a block on the durable one, time rising with its height. The header as it came. */
+/* Build a block on the durable one, time rising with its height; body NULL: without transactions. The header as it
+ * came.
+ */
 static void build(uint8_t header[static BLOCK_HEADER_BYTES], const struct durable *parent,
                   const struct world_body *body)
 {
@@ -239,7 +243,7 @@ static void build(uint8_t header[static BLOCK_HEADER_BYTES], const struct durabl
     Cybermesh__Execution__V1__Build request;
     cybermesh__execution__v1__execution_frame__init(&frame);
     cybermesh__execution__v1__build__init(&request);
-    ProtobufCBinaryData item = {body->size, body->data};
+    ProtobufCBinaryData item = {body ? body->size : 0, body ? body->data : NULL};
     uint8_t proposer[32] = {1};
     struct hash parent_id = parent->id;
     request.request = 77;
@@ -249,7 +253,7 @@ static void build(uint8_t header[static BLOCK_HEADER_BYTES], const struct durabl
     request.justify_view = parent->height;
     request.proposer = (ProtobufCBinaryData){32, proposer};
     request.timestamp_ms = WORLD_CREATED_MS + 1000 * (parent->height + 1);
-    request.n_bodies = 1;
+    request.n_bodies = body ? 1 : 0;
     request.bodies = &item;
     frame.body_case = CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_BUILD;
     frame.build = &request;
@@ -473,9 +477,72 @@ static void a_block_is_durable_served_and_there_after_a_kill(void **state)
     world_body_free(&third);
 }
 
+static struct durable durable_of(const uint8_t header[static BLOCK_HEADER_BYTES])
+{
+    struct block_header decoded;
+    assert_int_equal(block_header_decode(&decoded, span_of(header, BLOCK_HEADER_BYTES)), 0);
+    return (struct durable){.height = decoded.height, .id = block_id(&decoded)};
+}
+
+enum { TOGETHER = 4 }; /* three blocks without transactions, and one with */
+
+/* A Commit of the last of these with those before it, which is answered with this height and status. */
+static void commit_together(uint8_t headers[][BLOCK_HEADER_BYTES], uint8_t proved[][BLOCK_HEADER_BYTES], size_t count,
+                            uint64_t height, Cybermesh__Execution__V1__Status status)
+{
+    static uint8_t proofs[TOGETHER][4096];
+    Cybermesh__Execution__V1__EmptyBlock before[TOGETHER], *list[TOGETHER];
+    for (size_t i = 0; i < count - 1; i++) {
+        cybermesh__execution__v1__empty_block__init(list[i] = &before[i]);
+        before[i].header = (ProtobufCBinaryData){BLOCK_HEADER_BYTES, headers[i]};
+        before[i].proof = (ProtobufCBinaryData){proof_pack(proofs[i], proved[i]), proofs[i]};
+    }
+    struct commit_frame frame;
+    commit_frame_init(&frame, headers[count - 1], proved[count - 1], NULL);
+    frame.commit.n_before = count - 1;
+    frame.commit.before = list;
+    Execution *answer = execution_call(&frame.frame);
+    assert_int_equal(answer->body_case, CYBERMESH__EXECUTION__V1__EXECUTION_FRAME__BODY_COMMITTED);
+    assert_int_equal(answer->committed->height, height);
+    assert_int_equal(answer->committed->status, status);
+    struct durable answered = durable_of(headers[height - 1]);
+    assert_memory_equal(answer->committed->block_id.data, answered.id.bytes, HASH_BYTES);
+    execution_free(answer);
+}
+
+/* A refused one ends the Commit: what stands before it is durable, and what is behind it is not. */
+static void blocks_of_one_commit_are_durable_together(void **state)
+{
+    (void)state;
+    struct durable parent = ask_height();
+    struct world_body body = world_body(&world, &(struct world_event){TX_ANOMALY, .id = "a", .nonce = 1});
+    uint8_t headers[TOGETHER][BLOCK_HEADER_BYTES];
+    for (size_t i = 0; i < TOGETHER; i++) {
+        build(headers[i], &parent, i == TOGETHER - 1 ? &body : NULL);
+        parent = durable_of(headers[i]);
+    }
+    uint8_t proved[TOGETHER][BLOCK_HEADER_BYTES];
+    memcpy(proved, headers, sizeof proved);
+    memcpy(proved[1], headers[0], BLOCK_HEADER_BYTES);
+    commit_together(headers, proved, TOGETHER, 2, CYBERMESH__EXECUTION__V1__STATUS__STATUS_BAD_HEADER);
+    assert_int_equal(ask_height().height, 1);
+    ask_outcomes(2);
+    assert_int_equal(outcomes_received(50), 0);
+    commit_together(headers, headers, TOGETHER, TOGETHER, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
+    assert_int_equal(outcomes_received(ANSWER_MS_MAX), TOGETHER - 1); /* one answer to who waited */
+    assert_true(state_has("anomaly/a"));
+    assert_true(WIFSIGNALED(stop(SIGKILL)));
+    start();
+    assert_int_equal(ask_height().height, TOGETHER);
+    commit_together(headers, headers, TOGETHER, TOGETHER, CYBERMESH__EXECUTION__V1__STATUS__STATUS_OK);
+    (void)stop(SIGTERM);
+    world_body_free(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(blocks_of_one_commit_are_durable_together, setup, teardown),
         cmocka_unit_test_setup_teardown(a_block_is_durable_served_and_there_after_a_kill, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

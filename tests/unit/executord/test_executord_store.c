@@ -50,8 +50,21 @@ static void commit_stored(struct world *world, struct executord_store *store, un
     struct executor_block block = {.header = &built.version->header};
     assert_int_equal(executor_prepare(world->executor, &block, &version), 0);
     assert_int_equal(executord_store_append(store, version, span_text("proof")), 0);
+    assert_int_equal(executord_store_write(store), 0);
     executor_commit(world->executor, version);
     world_body_free(&body);
+}
+
+static void append_empty(struct world *world, struct executord_store *store)
+{
+    struct executor_build build = world_build_on(executor_committed(world->executor), NULL, 0);
+    struct executor_built built;
+    assert_int_equal(executor_build(world->executor, &build, &built), 0);
+    const struct version *version;
+    struct executor_block block = {.header = &built.version->header};
+    assert_int_equal(executor_prepare(world->executor, &block, &version), 0);
+    assert_int_equal(executord_store_append(store, version, span_text("proof")), 0);
+    executor_commit(world->executor, version);
 }
 
 static void a_restart_has_every_height_again(void **state)
@@ -177,6 +190,36 @@ static void heads_and_outcomes_are_served(void **state)
     world_end(&world);
 }
 
+static void versions_appended_are_written_together_or_not_at_all(void **state)
+{
+    (void)state;
+    struct world world;
+    world_genesis(&world);
+    world_start(&world, 1);
+    struct executord_store *store = store_of();
+    assert_int_equal(executord_store_load(store, world.executor), 0);
+    assert_int_equal(executord_store_write(store), 0); /* nothing */
+    struct executord_store_head head;
+    for (unsigned height = 1; height <= EXECUTORD_STORE_APPENDED_MAX; height++) {
+        append_empty(&world, store);
+        assert_int_equal(executord_store_head(store, height, &head), ERR_NOT_FOUND);
+    }
+    assert_int_equal(executord_store_write(store), 0);
+    for (unsigned height = 1; height <= EXECUTORD_STORE_APPENDED_MAX; height++) {
+        struct block_header header;
+        assert_int_equal(executord_store_head(store, height, &head), 0);
+        assert_int_equal(block_header_decode(&header, span_of(head.header, sizeof head.header)), 0);
+        assert_int_equal(header.height, height);
+    }
+    append_empty(&world, store);
+    assert_int_equal(executord_store_append(store, executor_committed(world.executor), span_text("proof")), 0);
+    assert_int_equal(executord_store_write(store), -EEXIST);
+    assert_int_equal(executord_store_head(store, EXECUTORD_STORE_APPENDED_MAX + 1, &head), ERR_NOT_FOUND);
+    assert_int_equal(executord_store_write(store), 0); /* nothing is left of it */
+    executord_store_close(&store);
+    world_end(&world);
+}
+
 static void a_height_out_of_order_is_not_written(void **state)
 {
     struct world world;
@@ -184,7 +227,8 @@ static void a_height_out_of_order_is_not_written(void **state)
     world_start(&world, 1);
     struct executord_store *store = store_of();
     assert_int_equal(executord_store_load(store, world.executor), 0);
-    assert_int_equal(executord_store_append(store, executor_committed(world.executor), (struct span){0}), -EEXIST);
+    assert_int_equal(executord_store_append(store, executor_committed(world.executor), (struct span){0}), 0);
+    assert_int_equal(executord_store_write(store), -EEXIST);
     executord_store_close(&store);
     world_end(&world);
 }
@@ -214,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(heads_and_outcomes_are_served, setup, teardown),
         cmocka_unit_test_setup_teardown(a_genesis_certificate_is_kept_and_can_be_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(a_height_out_of_order_is_not_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(versions_appended_are_written_together_or_not_at_all, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
