@@ -32,11 +32,11 @@ static struct tally_view *window(struct consensus *self, uint64_t view)
 }
 
 /* The tally's record of this validator's vote, or NULL; *same: it is for this block at this height. */
-static struct tally_vote *recall(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
-                                 bool *same)
+static const struct tally_vote *recall(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
+                                       bool *same)
 {
     struct tally_view *slot = window(self, vote->view);
-    struct tally_vote *before = slot ? &slot->votes[validator] : NULL;
+    const struct tally_vote *before = slot ? &slot->votes[validator] : NULL;
     *same = before && before->known && before->height == vote->height && hash_equal(&before->block_id, &vote->block_id);
     return before;
 }
@@ -48,28 +48,32 @@ static bool vote_verify(struct consensus *self, uint32_t validator, const struct
     return verify(self, validator, &vote->signature, span_of(message, sizeof message));
 }
 
+void certificate_keep_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote)
+{
+    struct tally_view *slot = window(self, vote->view);
+    if (slot && !slot->votes[validator].known)
+        slot->votes[validator] = (struct tally_vote){
+            .known = true, .height = vote->height, .block_id = vote->block_id, .signature = vote->signature};
+}
+
 /* verified: it is part of a certificate that was verified before. */
 static bool take_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote, bool verified)
 {
     bool same;
-    struct tally_vote *before = recall(self, validator, vote, &same);
+    const struct tally_vote *before = recall(self, validator, vote, &same);
     if (same && signature_equal(&before->signature, &vote->signature))
         return true;
     if (!verified && !vote_verify(self, validator, vote))
         return false;
-    if (before && !before->known)
-        *before = (struct tally_vote){
-            .known = true, .height = vote->height, .block_id = vote->block_id, .signature = vote->signature};
-    else if (before && !same)
+    if (before && before->known && !same)
         evidence_of_vote(self, validator, vote, before);
+    certificate_keep_vote(self, validator, vote);
     return true;
 }
 
-bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t height,
-                            const struct hash *block_id, const struct signature *signature)
+bool certificate_vote_valid(struct consensus *self, uint32_t validator, const struct consensus_vote *vote)
 {
-    struct consensus_vote vote = {.view = view, .height = height, .block_id = *block_id, .signature = *signature};
-    return take_vote(self, validator, &vote, /* verified= */ false);
+    return take_vote(self, validator, vote, /* verified= */ false);
 }
 
 void certificate_late_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote)

@@ -53,9 +53,9 @@ struct consensus_proposal {
     struct block_header header;
     const struct hash *tx_ids; /* header.tx_count of them */
     const struct qc *justify;
-    const struct tc *tc; /* NULL: none attached */
-    struct signature signature;
-    struct signature vote_signature;
+    const struct tc *tc;             /* NULL: none attached */
+    struct signature signature;      /* over the block and the TC; without a TC there is none */
+    struct signature vote_signature; /* the proposer's vote for this block */
 };
 
 struct consensus_vote {

@@ -85,6 +85,16 @@ static int get_tx_ids(struct consensus_codec_frame *out, const Cybermesh__Consen
     return rc;
 }
 
+/* A proposal has a signature of its own if and only if a TC is attached. */
+static int get_attached(struct consensus_codec_frame *out, const Cybermesh__Consensus__V1__Proposal *pb)
+{
+    if (!pb->tc)
+        return pb->signature.len == 0 ? 0 : ERR_MALFORMED;
+    out->event.u.proposal.tc = &out->tc;
+    int rc = get_tc(&out->tc, pb->tc);
+    return rc == 0 ? get_signature(&out->event.u.proposal.signature, &pb->signature) : rc;
+}
+
 static int get_proposal(struct consensus_codec_frame *out, const Cybermesh__Consensus__V1__Proposal *pb,
                         uint32_t tx_count_max)
 {
@@ -92,11 +102,9 @@ static int get_proposal(struct consensus_codec_frame *out, const Cybermesh__Cons
     out->event.type = CONSENSUS_PROPOSAL;
     int rc = block_header_decode(&proposal->header, span_of(pb->header.data, pb->header.len));
     rc = rc == 0 ? get_qc(&out->qc, pb->justify) : rc;
-    rc = rc == 0 && pb->tc ? get_tc(&out->tc, pb->tc) : rc;
-    rc = rc == 0 ? get_signature(&proposal->signature, &pb->signature) : rc;
+    rc = rc == 0 ? get_attached(out, pb) : rc;
     rc = rc == 0 ? get_signature(&proposal->vote_signature, &pb->vote_signature) : rc;
     proposal->justify = &out->qc;
-    proposal->tc = pb->tc ? &out->tc : NULL;
     return rc == 0 ? get_tx_ids(out, pb, tx_count_max) : rc;
 }
 
@@ -277,8 +285,10 @@ static int pack_proposal(frame_pb *frame, const struct consensus_proposal *propo
     pb.n_tx_ids = count;
     pb.tx_ids = ids;
     pb.justify = put_qc(&qc, proposal->justify);
-    pb.tc = proposal->tc ? put_tc(&tc, proposal->tc) : NULL;
-    pb.signature = LOAN(proposal->signature.bytes, SIGN_BYTES);
+    if (proposal->tc) {
+        pb.tc = put_tc(&tc, proposal->tc);
+        pb.signature = LOAN(proposal->signature.bytes, SIGN_BYTES);
+    }
     pb.vote_signature = LOAN(proposal->vote_signature.bytes, SIGN_BYTES);
     frame->body_case = CYBERMESH__CONSENSUS__V1__CONSENSUS_FRAME__BODY_PROPOSAL;
     frame->proposal = &pb;

@@ -21,15 +21,12 @@ enum {
 
 #define NEVER_MS UINT64_MAX
 
-/* A proposal whose parent is not here yet, or whose leader cannot be told yet: one per sender. */
+/* A signed proposal whose parent is not here yet, or whose leader cannot be told yet: one per sender. */
 struct held_proposal {
     bool held;
     struct block_header header;
     struct hash *tx_ids;
     struct qc justify;
-    bool has_tc;
-    struct tc tc;
-    struct signature signature, vote_signature;
 };
 
 struct pool_view {
@@ -115,8 +112,9 @@ struct consensus_effect *consensus_effect_add(struct consensus *self, enum conse
 void consensus_persist(struct consensus *self, struct block *block);
 
 /* certificate.c */
-bool certificate_vote_valid(struct consensus *self, uint32_t validator, uint64_t view, uint64_t height,
-                            const struct hash *block_id, const struct signature *signature);
+bool certificate_vote_valid(struct consensus *self, uint32_t validator, const struct consensus_vote *vote);
+/* A verified vote goes into the tally, if that has room for its view and no other vote of the validator in it. */
+void certificate_keep_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote);
 /* A vote of a view that has its certificate counts no more. One that differs from the sender's known one is verified,
  * for both together are proof. */
 void certificate_late_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote);
@@ -177,7 +175,7 @@ bool evidence_is_accused(const struct consensus *self, uint32_t validator);
 /* The validator's vote in this view is not the one that was seen before; its signature is good. */
 void evidence_of_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
                       const struct tally_vote *before);
-/* A proposal with a good signature. */
+/* A proposal with a TC and a good signature over both. */
 void evidence_of_proposal(struct consensus *self, uint32_t validator, const struct equivocation_statement *proposal);
 void evidence_on_event(struct consensus *self, const struct consensus_event *event);
 /* From the own store, or because a committed block has it. */

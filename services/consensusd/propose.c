@@ -122,30 +122,32 @@ void propose_failed(struct consensus *self, uint64_t view)
     self->build_retry_ms = self->now_ms + BUILD_RETRY_MS;
 }
 
+static void attach_tc(struct consensus *self, struct consensus_proposal *proposal, const struct hash *id)
+{
+    self->proposal_tc = self->voting.high_tc;
+    proposal->tc = &self->proposal_tc;
+    struct hash attached = tc_hash(proposal->tc);
+    uint8_t message[CERT_PROPOSAL_BYTES];
+    cert_proposal_bytes(message, &self->genesis->chain_id, id, &attached);
+    sign_message(&proposal->signature, &self->key, span_of(message, sizeof message));
+}
+
+/* With the TC of view - 1, and a signature that binds it to the block, iff the QC's view is not view - 1. */
 static void send_proposal(struct consensus *self, const struct block *block)
 {
     struct consensus_effect *effect = consensus_effect_add(self, CONSENSUS_SEND_PROPOSAL);
     if (!effect)
         return;
     self->proposal_justify = self->voting.high_qc;
-    const struct tc *tc = NULL;
-    struct hash attached = {0};
-    /* With the TC of view - 1 iff the QC's view is not view - 1. */
-    if (block->header.justify_view + 1 != block->header.view) {
-        assert(self->voting.has_tc && self->voting.high_tc.view + 1 == block->header.view);
-        self->proposal_tc = self->voting.high_tc;
-        tc = &self->proposal_tc;
-        attached = tc_hash(tc);
-    }
     struct consensus_proposal *proposal = &effect->u.proposal;
     *proposal = (struct consensus_proposal){.header = block->header,
                                             .tx_ids = block->tx_ids,
                                             .justify = &self->proposal_justify,
-                                            .tc = tc,
                                             .vote_signature = self->voting.vote_signature};
-    uint8_t message[CERT_PROPOSAL_BYTES];
-    cert_proposal_bytes(message, &self->genesis->chain_id, &block->id, &attached);
-    sign_message(&proposal->signature, &self->key, span_of(message, sizeof message));
+    if (block->header.justify_view + 1 != block->header.view) {
+        assert(self->voting.has_tc && self->voting.high_tc.view + 1 == block->header.view);
+        attach_tc(self, proposal, &block->id);
+    }
     self->counters.blocks_proposed++;
 }
 

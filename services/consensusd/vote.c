@@ -132,14 +132,9 @@ void vote_on_checked(struct consensus *self, const struct consensus_event *event
     vote_retry_held(self);
 }
 
-static struct hash attached_hash(const struct consensus_proposal *proposal)
-{
-    return proposal->tc ? tc_hash(proposal->tc) : (struct hash){0};
-}
-
-/* What can be judged without the parent: the proposer, its signature, and the form of what it carries. */
-static bool proposal_form_valid(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
-                                const struct hash *id)
+/* What can be judged without the parent: the proposer, and the form of what it carries. */
+static bool proposal_form_valid(const struct consensus *self, uint32_t sender,
+                                const struct consensus_proposal *proposal)
 {
     const struct block_header *header = &proposal->header;
     if (!hash_equal(&header->chain_id, &self->genesis->chain_id) || header->view == 0 || header->height == 0)
@@ -147,16 +142,9 @@ static bool proposal_form_valid(struct consensus *self, uint32_t sender, const s
     if (!hash_equal(&header->proposer, &self->genesis->validators[sender].id))
         return false;
     const struct qc *justify = proposal->justify;
-    if (!hash_equal(&header->parent_id, &justify->block_id) || header->height != justify->height + 1 ||
-        header->justify_view != justify->view || header->justify_signers != qc_signers(justify) ||
-        justify->view >= header->view)
-        return false;
-    struct hash attached = attached_hash(proposal);
-    uint8_t message[CERT_PROPOSAL_BYTES];
-    cert_proposal_bytes(message, &self->genesis->chain_id, id, &attached);
-    self->counters.signatures_verified++;
-    return sign_verify(&proposal->signature, &self->genesis->validators[sender].sign_key,
-                       span_of(message, sizeof message)) == 0;
+    return hash_equal(&header->parent_id, &justify->block_id) && header->height == justify->height + 1 &&
+           header->justify_view == justify->view && header->justify_signers == qc_signers(justify) &&
+           justify->view < header->view;
 }
 
 /* Either the parent's certificate is of the view before, or a TC is, and no signer of it had a higher certificate. */
@@ -172,6 +160,27 @@ static bool justified(const struct consensus_proposal *proposal)
             return false;
     }
     return true;
+}
+
+/* The proposal's own signature binds the attached TC to the block. */
+static bool attachment_signed(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
+                              const struct hash *id)
+{
+    struct hash attached = tc_hash(proposal->tc);
+    uint8_t message[CERT_PROPOSAL_BYTES];
+    cert_proposal_bytes(message, &self->genesis->chain_id, id, &attached);
+    self->counters.signatures_verified++;
+    return sign_verify(&proposal->signature, &self->genesis->validators[sender].sign_key,
+                       span_of(message, sizeof message)) == 0;
+}
+
+/* "The leader's vote signs its proposal": it is over view, height and block id, and the id covers all of the header. So
+ * the proposal has a signature of its own if and only if a TC is attached. */
+static bool proposal_signed(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
+                            const struct consensus_vote *vote)
+{
+    return certificate_vote_valid(self, sender, vote) &&
+           (!proposal->tc || attachment_signed(self, sender, proposal, &vote->block_id));
 }
 
 static bool tx_list_valid(const struct consensus_proposal *proposal)
@@ -201,15 +210,8 @@ static void hold(struct consensus *self, uint32_t sender, const struct consensus
         memcpy(tx_ids, proposal->tx_ids, size);
     }
     free(held->tx_ids);
-    *held = (struct held_proposal){.held = true,
-                                   .header = proposal->header,
-                                   .tx_ids = tx_ids,
-                                   .justify = *proposal->justify,
-                                   .has_tc = proposal->tc != NULL,
-                                   .signature = proposal->signature,
-                                   .vote_signature = proposal->vote_signature};
-    if (proposal->tc)
-        held->tc = *proposal->tc;
+    *held = (struct held_proposal){
+        .held = true, .header = proposal->header, .tx_ids = tx_ids, .justify = *proposal->justify};
 }
 
 /* A proposal whose certificates were taken in and whose parent is here. */
@@ -240,8 +242,8 @@ static void place(struct consensus *self, const struct consensus_proposal *propo
     vote_retry_held(self);
 }
 
-/* The certificates were taken in: put the block in the tree, if the sender leads its view. "So it is a function of the
- * proposal's own chain": until the parent and who leads its children are known, the proposal waits. */
+/* It is signed, its certificates were taken in: put the block in the tree, if the sender leads its view. "So it is a
+ * function of the proposal's own chain": until the parent and who leads its children are known, the proposal waits. */
 static void judge(struct consensus *self, uint32_t sender, const struct consensus_proposal *proposal,
                   const struct hash *id)
 {
@@ -300,21 +302,25 @@ void vote_on_proposal(struct consensus *self, const struct consensus_event *even
         send_stored_vote(self);
         return;
     }
-    if (!may_lead(self, event->sender, header) || !proposal_form_valid(self, event->sender, proposal, &id) ||
-        !justified(proposal) || !certificate_qc_valid(self, proposal->justify) ||
-        (proposal->tc && !certificate_tc_valid(self, proposal->tc))) {
+    struct consensus_vote vote = {
+        .view = header->view, .height = header->height, .block_id = id, .signature = proposal->vote_signature};
+    /* Signatures first: nobody but the leader makes us verify certificates. */
+    if (!may_lead(self, event->sender, header) || !proposal_form_valid(self, event->sender, proposal) ||
+        !justified(proposal) || !proposal_signed(self, event->sender, proposal, &vote) ||
+        !certificate_qc_valid(self, proposal->justify) || (proposal->tc && !certificate_tc_valid(self, proposal->tc))) {
         self->counters.dropped_bad++;
         return;
     }
-    evidence_of_proposal(
-        self, event->sender,
-        &(struct equivocation_statement){
-            .block_id = id, .header = *header, .tc_hash = attached_hash(proposal), .signature = proposal->signature});
+    if (proposal->tc)
+        evidence_of_proposal(
+            self, event->sender,
+            &(struct equivocation_statement){
+                .block_id = id, .header = *header, .tc_hash = tc_hash(proposal->tc), .signature = proposal->signature});
     certificate_take_qc(self, proposal->justify);
     if (proposal->tc)
         certificate_take_tc(self, proposal->tc);
-    if (certificate_vote_valid(self, event->sender, header->view, header->height, &id, &proposal->vote_signature))
-        certificate_form_qc(self, header->view, header->height, &id);
+    certificate_keep_vote(self, event->sender, &vote); /* its view may have been too far ahead */
+    certificate_form_qc(self, header->view, header->height, &id);
     judge(self, event->sender, proposal, &id);
     catchup_hint(self, event->sender);
 }
@@ -328,12 +334,7 @@ void vote_retry_held(struct consensus *self)
             continue;
         held->held = false;
         struct hash *tx_ids = TAKE(held->tx_ids);
-        struct consensus_proposal proposal = {.header = held->header,
-                                              .tx_ids = tx_ids,
-                                              .justify = &held->justify,
-                                              .tc = held->has_tc ? &held->tc : NULL,
-                                              .signature = held->signature,
-                                              .vote_signature = held->vote_signature};
+        struct consensus_proposal proposal = {.header = held->header, .tx_ids = tx_ids, .justify = &held->justify};
         struct hash id = block_id(&held->header);
         judge(self, sender, &proposal, &id);
         free(tx_ids);
@@ -352,7 +353,7 @@ void vote_on_vote(struct consensus *self, const struct consensus_event *event)
         self->counters.dropped_ahead++;
         return;
     }
-    if (!certificate_vote_valid(self, event->sender, vote->view, vote->height, &vote->block_id, &vote->signature)) {
+    if (!certificate_vote_valid(self, event->sender, vote)) {
         self->counters.dropped_bad++;
         return;
     }

@@ -85,7 +85,7 @@ class Liar:
         self.votes = {}
         self.proposed = set()
         self.heard, self.said = deque(maxlen=REMEMBERED), deque(maxlen=REMEMBERED)
-        self.numbers = itertools.count()
+        self.numbers, self.turns = itertools.count(), itertools.count()
         self._open()
 
     # Sockets
@@ -213,14 +213,19 @@ class Liar:
                       proposer=self.genesis.validators[self.index].id, timestamp_ms=parent.timestamp_ms + later_ms)
 
     def _proposal(self, header, qc, tx_ids=()):
-        signature = sign(self.seed, certificates.proposal_bytes(self.genesis.chain_id, header.block_id, ZERO))
+        """Without a timeout certificate the vote is all that signs it."""
         vote = single(self.vote_for(header.view, header.height, header.block_id))[4]
         return (wire.put_bytes(1, header.encode()) + b"".join(wire.put_bytes(2, tx_id) for tx_id in tx_ids) +
-                wire.put_bytes(3, put_qc(qc), always=True) + wire.put_bytes(5, signature) + wire.put_bytes(6, vote))
+                wire.put_bytes(3, put_qc(qc), always=True) + wire.put_bytes(6, vote))
 
     def _propose_badly(self, qc):
-        """Two blocks for one view, or one block with transactions that nobody has."""
-        if next(self.numbers) % 2:
+        """Two blocks for one view, or one block with transactions that nobody has or with a vote that is none."""
+        turn = next(self.turns) % 3
+        if turn == 0:
+            unsigned = self._proposal(self._header(qc, 1), qc) + wire.put_bytes(6, self.chance.randbytes(64))
+            self.say("unsigned", PROPOSAL, unsigned)
+            return
+        if turn == 1:
             tx_ids = [self.chance.randbytes(32) for _ in range(3)]
             self.say("withheld", PROPOSAL, self._proposal(self._header(qc, 1, tx_ids), qc, tx_ids))
             return
@@ -263,6 +268,13 @@ class Liar:
     def lie_out_of_turn(self):
         if self.qc.block_id in self.headers and not self._leads(self.qc.view + 1):
             self.say("out of turn", PROPOSAL, self._proposal(self._header(self.qc, 1), self.qc))
+
+    def lie_needless_signature(self):
+        """A proposal without a timeout certificate has no signature but its vote."""
+        if self.qc.block_id in self.headers:
+            header = self._header(self.qc, 1)
+            signature = sign(self.seed, certificates.proposal_bytes(self.genesis.chain_id, header.block_id, ZERO))
+            self.say("needless signature", PROPOSAL, self._proposal(header, self.qc) + wire.put_bytes(5, signature))
 
     def lie_stale(self):
         if self.heard:

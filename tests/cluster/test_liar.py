@@ -14,8 +14,8 @@ from traffic import Stream, metric, require_everywhere, require_offsets, wait_ri
 HONEST = ["v1", "v2", "v3", "v4"]
 RATE = 30
 LIES = ("vote", "second vote", "two proposals", "withheld", "timeout far", "vote far", "forged certificate",
-        "forged timeout certificate", "out of turn", "stale vote", "replay", "impersonation", "malformed", "request", "answer",
-        "oversized")
+        "forged timeout certificate", "out of turn", "unsigned", "needless signature", "stale vote", "replay",
+        "impersonation", "malformed", "request", "answer", "oversized")
 
 
 def dropped(cluster, reason):

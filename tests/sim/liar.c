@@ -139,12 +139,12 @@ static void say_block(struct cluster *self, uint32_t index, const struct stored 
         .justify = justify,
         .tc = tc,
         .vote_signature = sign_vote(self, index, block->header.view, block->header.height, &block->id)};
-    struct hash attached = {0};
-    if (tc)
-        attached = tc_hash(tc);
-    uint8_t message[CERT_PROPOSAL_BYTES];
-    cert_proposal_bytes(message, &self->genesis.chain_id, &block->id, &attached);
-    sign_message(&effect.u.proposal.signature, &self->nodes[index].key, span_of(message, sizeof message));
+    if (tc) {
+        struct hash attached = tc_hash(tc);
+        uint8_t message[CERT_PROPOSAL_BYTES];
+        cert_proposal_bytes(message, &self->genesis.chain_id, &block->id, &attached);
+        sign_message(&effect.u.proposal.signature, &self->nodes[index].key, span_of(message, sizeof message));
+    }
     say(self, index, &effect, ppm);
 }
 
@@ -276,8 +276,22 @@ static void propose_out_of_turn(struct cluster *self, uint32_t index, const stru
     say_block(self, index, block, proposal->justify, proposal->tc, 0);
 }
 
+/* Nothing else is wrong with it. */
+static void propose_unsigned(struct cluster *self, uint32_t index, const struct consensus_proposal *proposal)
+{
+    struct consensus_effect effect = {.type = CONSENSUS_SEND_PROPOSAL, .u.proposal = *proposal};
+    bool attached = proposal->tc && random_below(self, 2) == 0;
+    struct signature *signature = attached ? &effect.u.proposal.signature : &effect.u.proposal.vote_signature;
+    signature->bytes[0] ^= 1;
+    say(self, index, &effect, 0);
+}
+
 static void propose_invalid(struct cluster *self, uint32_t index, const struct consensus_proposal *proposal)
 {
+    if (random_below(self, 6) == 0) {
+        propose_unsigned(self, index, proposal);
+        return;
+    }
     const struct qc *justify = proposal->justify;
     say_block(self, index, make_block(self, index, proposal->header.view, justify, true), justify, proposal->tc, 0);
 }

@@ -96,7 +96,7 @@ def peers() -> None:
 def main() -> None:
     peers()
     proposal = data(1, header(4, 2)) + data(2, HASH) + data(2, bytes(32)) + data(3, qc(3))
-    write("consensus", "proposal", frame(10, proposal + data(5, SIGNATURE) + data(6, SIGNATURE)))
+    write("consensus", "proposal", frame(10, proposal + data(6, SIGNATURE)))
     write("consensus", "proposal_tc", frame(10, proposal + data(4, tc(5)) + data(5, SIGNATURE) + data(6, SIGNATURE)))
     write("consensus", "vote", frame(11, number(1, 5) + number(2, 4) + data(3, HASH) + data(4, SIGNATURE)))
     write("consensus", "timeout", frame(12, number(1, 5) + data(2, qc(4)) + data(3, SIGNATURE)))

@@ -213,16 +213,16 @@ static void sign_proposal(struct draft *draft)
     struct consensus_proposal *proposal = &draft->proposal;
     struct liar_block block = {
         .view = proposal->header.view, .height = proposal->header.height, .id = block_id(&proposal->header)};
-    struct hash attached = {0};
-    if (proposal->tc)
-        attached = tc_hash(proposal->tc);
-    uint8_t message[CERT_PROPOSAL_BYTES];
-    cert_proposal_bytes(message, &world.genesis.chain_id, &block.id, &attached);
-    proposal->signature = sign(message, sizeof message);
+    if (proposal->tc) {
+        struct hash attached = tc_hash(proposal->tc);
+        uint8_t message[CERT_PROPOSAL_BYTES];
+        cert_proposal_bytes(message, &world.genesis.chain_id, &block.id, &attached);
+        proposal->signature = sign(message, sizeof message);
+    }
     proposal->vote_signature = sign_vote(&block);
     if (draft->wrong_root)
         judge_crooked(&block.id);
-    if (draft->signs_badly && liar_below(2) == 0)
+    if (draft->signs_badly && proposal->tc && liar_below(2) == 0)
         proposal->signature.bytes[0] ^= 1;
     else if (draft->signs_badly)
         proposal->vote_signature.bytes[0] ^= 1;

@@ -181,22 +181,30 @@ void rig_tick(struct rig *self, uint64_t pass_ms)
     rig_step(self, &(struct consensus_event){.type = CONSENSUS_TICK});
 }
 
-void rig_propose_by(struct rig *self, uint32_t sender, uint32_t signer, const struct rig_block *block,
-                    const struct qc *justify, const struct tc *tc)
+struct consensus_event rig_proposal(const struct rig *self, uint32_t signer, const struct rig_block *block,
+                                    const struct qc *justify, const struct tc *tc)
 {
-    struct consensus_event event = {.type = CONSENSUS_PROPOSAL, .sender = sender};
+    struct consensus_event event = {.type = CONSENSUS_PROPOSAL, .sender = signer};
     struct consensus_proposal *proposal = &event.u.proposal;
     *proposal = (struct consensus_proposal){.header = block->header,
                                             .tx_ids = block->tx_ids,
                                             .justify = justify,
                                             .tc = tc,
                                             .vote_signature = vote_signature(self, signer, block)};
-    struct hash attached = {0};
-    if (tc)
-        attached = tc_hash(tc);
-    uint8_t message[CERT_PROPOSAL_BYTES];
-    cert_proposal_bytes(message, &self->genesis.chain_id, &block->id, &attached);
-    sign_message(&proposal->signature, &self->keys[signer], span_of(message, sizeof message));
+    if (tc) {
+        struct hash attached = tc_hash(tc);
+        uint8_t message[CERT_PROPOSAL_BYTES];
+        cert_proposal_bytes(message, &self->genesis.chain_id, &block->id, &attached);
+        sign_message(&proposal->signature, &self->keys[signer], span_of(message, sizeof message));
+    }
+    return event;
+}
+
+void rig_propose_by(struct rig *self, uint32_t sender, uint32_t signer, const struct rig_block *block,
+                    const struct qc *justify, const struct tc *tc)
+{
+    struct consensus_event event = rig_proposal(self, signer, block, justify, tc);
+    event.sender = sender;
     rig_step(self, &event);
 }
 

@@ -60,6 +60,10 @@ struct tc rig_tc(const struct rig *self, uint64_t view, uint32_t signers, const 
 /* Sign entry i of the certificate again, over its own high_qc_view. */
 void rig_tc_sign(const struct rig *self, struct tc *tc, uint32_t i);
 
+/* A validator's proposal with its vote, to be bent before rig_step(); tc may be NULL. */
+struct consensus_event rig_proposal(const struct rig *self, uint32_t signer, const struct rig_block *block,
+                                    const struct qc *justify, const struct tc *tc);
+
 /* Steps: the effects stay in rig->effects. */
 void rig_step(struct rig *self, struct consensus_event *event);
 void rig_tick(struct rig *self, uint64_t pass_ms);

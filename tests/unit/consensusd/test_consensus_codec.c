@@ -56,6 +56,8 @@ static void a_proposal_arrives_as_it_was_sent(void **state)
     effect.u.proposal.header.tx_count = 0;
     round_trip(&effect, "consensus/proposal");
     assert_null(got->tc);
+    assert_memory_equal(&got->signature, &(struct signature){0}, SIGN_BYTES); /* nothing to sign: not sent */
+    assert_memory_equal(&got->vote_signature, &effect.u.proposal.vote_signature, SIGN_BYTES);
     assert_int_equal(got->header.tx_count, 0);
     consensus_codec_deinit(&decoded);
 }
@@ -305,6 +307,23 @@ static void every_length_is_checked(void **state)
     free_frame(frame);
 }
 
+static void a_proposal_has_a_signature_if_and_only_if_a_timeout_certificate_is_attached(void **state)
+{
+    frame_pb *frame = sample_proposal(2);
+    Cybermesh__Consensus__V1__Proposal *proposal = frame->proposal;
+    Cybermesh__Consensus__V1__TimeoutCertificate *tc = proposal->tc;
+    proposal->tc = NULL;
+    assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+    size_t size = proposal->signature.len;
+    proposal->signature.len = 0;
+    assert_int_equal(decode_packed(frame), 0);
+    proposal->tc = tc;
+    assert_int_equal(decode_packed(frame), ERR_MALFORMED);
+    proposal->signature.len = size;
+    assert_int_equal(decode_packed(frame), 0);
+    free_frame(frame);
+}
+
 static void a_missing_certificate_is_malformed(void **state)
 {
     frame_pb *frame = sample_proposal(2);
@@ -489,6 +508,7 @@ int main(void)
         cmocka_unit_test(a_frame_of_another_version_is_refused),
         cmocka_unit_test(ids_must_be_as_many_as_the_header_says_and_no_more_than_allowed),
         cmocka_unit_test(every_length_is_checked),
+        cmocka_unit_test(a_proposal_has_a_signature_if_and_only_if_a_timeout_certificate_is_attached),
         cmocka_unit_test(a_missing_certificate_is_malformed),
         cmocka_unit_test(more_signers_than_validators_can_be_are_malformed),
         cmocka_unit_test(more_signers_of_a_timeout_certificate_are_malformed),

@@ -65,7 +65,7 @@ static void two_proposals_in_a_view_are_proof(void **state)
     rig_propose(&rig, &a, &genesis, NULL);
     assert_nothing_told();
     rig_propose(&rig, &b, &genesis, NULL);
-    assert_told(liar, EQUIVOCATION_PROPOSAL); /* the vote with it proves no more */
+    assert_told(liar, EQUIVOCATION_VOTE); /* those in the proposals */
     for (uint32_t again = 3; again <= 5; again++) {
         struct rig_block another = block_of(1, again);
         rig_propose(&rig, &another, &genesis, NULL);
@@ -74,17 +74,22 @@ static void two_proposals_in_a_view_are_proof(void **state)
     assert_int_equal(rig_status(&rig).counters.offenders, 1);
 }
 
-/* The certificate that leads into its view comes with it. */
+/* The certificate that leads into its view comes with it, however far that is. */
 static void two_proposals_of_a_view_that_they_bring_are_proof(void **state)
 {
     (void)state;
-    struct qc genesis = rig_genesis_qc(&rig);
-    struct tc tc = rig_tc(&rig, 2, rig_others(&rig), &genesis);
-    struct rig_block a = block_of(3, 1), b = block_of(3, 2);
-    rig_propose(&rig, &a, &genesis, &tc);
-    assert_nothing_told();
-    rig_propose(&rig, &b, &genesis, &tc);
-    assert_told(rig_leader(&rig, 3), EQUIVOCATION_PROPOSAL);
+    const uint64_t views[] = {3, 3 + CONSENSUS_VIEWS_AHEAD_MAX};
+    for (size_t i = 0; i < ARRAY_COUNT(views); i++) {
+        rig_stop(&rig);
+        rig_start(&rig, 5, NULL);
+        struct qc genesis = rig_genesis_qc(&rig);
+        struct tc tc = rig_tc(&rig, views[i] - 1, rig_others(&rig), &genesis);
+        struct rig_block a = block_of(views[i], 1), b = block_of(views[i], 2);
+        rig_propose(&rig, &a, &genesis, &tc);
+        assert_nothing_told();
+        rig_propose(&rig, &b, &genesis, &tc);
+        assert_told(rig_leader(&rig, views[i]), EQUIVOCATION_VOTE);
+    }
 }
 
 static void a_validator_is_accused_once(void **state)

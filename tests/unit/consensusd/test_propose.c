@@ -56,6 +56,7 @@ static void a_leader_with_something_in_its_pool_proposes_and_votes(void **state)
     rig_assert_persisted_first(&rig, CONSENSUS_SEND_PROPOSAL);
     const struct consensus_proposal *proposal = &rig_effect(&rig, CONSENSUS_SEND_PROPOSAL, 0)->u.proposal;
     assert_null(proposal->tc);
+    assert_memory_equal(&proposal->signature, &(struct signature){0}, SIGN_BYTES); /* its vote signs it */
     uint8_t message[CERT_VOTE_BYTES];
     cert_vote_bytes(message, &rig.genesis.chain_id, 1, 1, &block.id);
     assert_int_equal(

@@ -50,8 +50,10 @@ static void a_proposal_its_votes_and_its_certificate(void **state)
     make_chain(2);
     struct qc genesis = rig_genesis_qc(&rig);
     rig_accept(&rig, &chain[0], &genesis, NULL);
-    assert_int_equal(cost(), 2); /* the proposal's signature, its proposer's vote */
+    assert_int_equal(cost(), 1); /* its proposer's vote */
     uint32_t leader = rig_leader(&rig, 1), voted = 0;
+    rig_vote(&rig, leader, leader, &chain[0]);
+    assert_int_equal(cost(), 0);
     for (uint32_t i = 0; i < RIG_VALIDATORS && voted < 2; i++) {
         if (i == leader || i == rig.self)
             continue;
@@ -63,7 +65,7 @@ static void a_proposal_its_votes_and_its_certificate(void **state)
     assert_int_equal(rig_status(&rig).high_qc_view, 1); /* with our own */
     /* The next leader's certificate has the votes of the four others: three were seen. */
     rig_accept(&rig, &chain[1], &certificates[0], NULL);
-    assert_int_equal(cost(), 2 + 1);
+    assert_int_equal(cost(), 1 + 1);
     assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
 }
 
@@ -101,8 +103,38 @@ static void timeouts_and_their_certificate(void **state)
     assert_int_equal(rig_status(&rig).view, 3);
     struct rig_block block = rig_block(&rig, &chain[0], &certificates[0], 3, 1);
     rig_propose(&rig, &block, &certificates[0], &tc);
-    assert_int_equal(cost(), 2);
+    assert_int_equal(cost(), 2); /* its proposer's vote, and the signature that attaches the certificate */
     assert_int_equal(rig_status(&rig).counters.dropped_bad, 0);
+}
+
+static void a_vote_that_came_before_its_proposal(void **state)
+{
+    (void)state;
+    make_chain(1);
+    struct qc genesis = rig_genesis_qc(&rig);
+    uint32_t leader = rig_leader(&rig, 1);
+    rig_vote(&rig, leader, leader, &chain[0]);
+    assert_int_equal(cost(), 1);
+    rig_propose(&rig, &chain[0], &genesis, NULL);
+    assert_int_equal(cost(), 0);
+    assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 1);
+}
+
+/* The tally has no room for its view before its certificates are taken in. */
+static void a_proposal_of_a_view_far_ahead(void **state)
+{
+    (void)state;
+    const uint64_t view = 2 + CONSENSUS_VIEWS_AHEAD_MAX;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct tc tc = rig_tc(&rig, view - 1, rig_others(&rig), &genesis);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, view, 1);
+    uint32_t leader = rig_leader(&rig, view);
+    assert_int_not_equal(leader, rig.self);
+    rig_propose(&rig, &block, &genesis, &tc);
+    assert_int_equal(cost(), 2 + 4);
+    assert_int_equal(rig_status(&rig).view, view);
+    rig_vote(&rig, leader, leader, &block);
+    assert_int_equal(cost(), 0);
 }
 
 static void answer(uint32_t sender, const struct qc *qcs, size_t count)
@@ -184,7 +216,8 @@ static void a_lie_about_a_certified_block_is_not_looked_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORY(a_proposal_its_votes_and_its_certificate), STORY(heartbeats_with_a_known_certificate),
+        STORY(a_proposal_its_votes_and_its_certificate), STORY(a_vote_that_came_before_its_proposal),
+        STORY(a_proposal_of_a_view_far_ahead),           STORY(heartbeats_with_a_known_certificate),
         STORY(timeouts_and_their_certificate),           STORY(blocks_that_come_by_sync),
         STORY(what_was_not_verified_is_not_believed),    STORY(a_lie_about_a_certified_block_is_not_looked_at),
     };

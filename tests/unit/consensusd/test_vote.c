@@ -267,6 +267,47 @@ static void the_sender_signs_and_is_the_proposer(void **state)
     assert_int_equal(rig_count(&rig, CONSENSUS_CHECK), 0);
 }
 
+/* It is over view, height and block id, and so over the header: without it nothing else is looked at. */
+static void the_leaders_vote_signs_its_proposal(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block first = rig_block(&rig, &rig.root, &genesis, 1, 1);
+    struct qc qc = rig_qc(&rig, &first, rig_others(&rig));
+    struct rig_block block = rig_block(&rig, &first, &qc, 2, 1);
+    struct consensus_event event = rig_proposal(&rig, rig_leader(&rig, 2), &block, &qc, NULL);
+    event.u.proposal.vote_signature.bytes[3] ^= 1;
+    rig_step(&rig, &event);
+    assert_refused();
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, 1);
+    assert_int_equal(rig_status(&rig).high_qc_view, 0);
+    struct tc tc = rig_tc(&rig, 3, rig_others(&rig), &genesis);
+    block = rig_block(&rig, &first, &qc, 4, 1);
+    event = rig_proposal(&rig, rig_leader(&rig, 4), &block, &qc, &tc); /* its other signature is good */
+    event.u.proposal.vote_signature.bytes[3] ^= 1;
+    rig_step(&rig, &event);
+    assert_int_equal(rig_status(&rig).counters.dropped_bad, 2);
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, 2);
+    assert_int_equal(rig_status(&rig).view, 1);
+}
+
+static void an_attached_timeout_certificate_is_signed_with_its_block(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block block = rig_block(&rig, &rig.root, &genesis, 2, 1);
+    struct tc tc = rig_tc(&rig, 1, rig_others(&rig), &genesis), other = tc;
+    other.signatures[0].signature.bytes[3] ^= 1;
+    struct consensus_event event = rig_proposal(&rig, rig_leader(&rig, 2), &block, &genesis, &other);
+    event.u.proposal.tc = &tc;
+    rig_step(&rig, &event);
+    assert_refused();
+    assert_int_equal(rig_status(&rig).counters.signatures_verified, 2);
+    assert_int_equal(rig_status(&rig).view, 1);
+    rig_accept(&rig, &block, &genesis, &tc);
+    assert_int_equal(rig_count(&rig, CONSENSUS_SEND_VOTE), 1);
+}
+
 static void a_block_is_later_than_its_parent_and_not_far_ahead_of_the_clock(void **state)
 {
     (void)state;
@@ -558,6 +599,8 @@ int main(void)
         STORY(the_header_tells_who_signed_the_parents_certificate),
         STORY(only_the_leader_proposes),
         STORY(the_sender_signs_and_is_the_proposer),
+        STORY(the_leaders_vote_signs_its_proposal),
+        STORY(an_attached_timeout_certificate_is_signed_with_its_block),
         STORY(a_block_is_later_than_its_parent_and_not_far_ahead_of_the_clock),
         STORY(the_transactions_are_those_of_the_root),
         STORY(the_parents_certificate_must_be_good),
