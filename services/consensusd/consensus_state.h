@@ -175,8 +175,6 @@ bool evidence_is_accused(const struct consensus *self, uint32_t validator);
 /* The validator's vote in this view is not the one that was seen before; its signature is good. */
 void evidence_of_vote(struct consensus *self, uint32_t validator, const struct consensus_vote *vote,
                       const struct tally_vote *before);
-/* A proposal with a TC and a good signature over both. */
-void evidence_of_proposal(struct consensus *self, uint32_t validator, const struct equivocation_statement *proposal);
 void evidence_on_event(struct consensus *self, const struct consensus_event *event);
 /* From the own store, or because a committed block has it. */
 void evidence_known(struct consensus *self, uint64_t validators);

@@ -1,8 +1,9 @@
 /* evidence.c - two signed statements of one validator for one view and different blocks.
  *
  * "Two signed votes, or two signed proposals, by one validator for one view and different blocks are evidence; it is
- * broadcast." The tally keeps the first vote and the first proposal of each validator in each view of its window; a
- * second, different one makes the proof. One proof per offender is kept and told, once by each validator: so memory and
+ * broadcast." The tally keeps the first vote of each validator in each view of its window; a second, different one
+ * makes the proof. Two proposals are found by the votes in them, so nothing is kept of proposals; a proof that consists
+ * of two is judged like any other. One proof per offender is kept and told, once by each validator: so memory and
  * messages are bounded by the number of validators. Kept proofs, and whom they have punished, come back from the shell
  * after a restart.
  */
@@ -38,33 +39,6 @@ void evidence_of_vote(struct consensus *self, uint32_t validator, const struct c
         .view = vote->view,
         .statements = {{.block_id = before->block_id, .height = before->height, .signature = before->signature},
                        {.block_id = vote->block_id, .height = vote->height, .signature = vote->signature}},
-    };
-    accuse(self, validator, &equivocation);
-}
-
-void evidence_of_proposal(struct consensus *self, uint32_t validator, const struct equivocation_statement *proposal)
-{
-    uint64_t view = proposal->header.view;
-    if (view > self->view + CONSENSUS_VIEWS_AHEAD_MAX)
-        return;
-    struct tally_view *slot = tally_at(self->tally, view);
-    if (!slot)
-        return;
-    struct tally_proposal *before = &slot->proposals[validator];
-    if (!before->known) {
-        *before = (struct tally_proposal){.known = true, .statement = *proposal};
-        return;
-    }
-    if (hash_equal(&before->statement.block_id, &proposal->block_id))
-        return;
-    self->counters.equivocations++;
-    if (evidence_is_accused(self, validator))
-        return;
-    struct equivocation equivocation = {
-        .offender = self->genesis->validators[validator].id,
-        .kind = EQUIVOCATION_PROPOSAL,
-        .view = view,
-        .statements = {before->statement, *proposal},
     };
     accuse(self, validator, &equivocation);
 }

@@ -20,8 +20,7 @@ int tally_new(struct tally **out, uint32_t validator_count)
         struct tally_view *view = &self->views[i];
         view->votes = calloc(validator_count, sizeof view->votes[0]);
         view->timeouts = calloc(validator_count, sizeof view->timeouts[0]);
-        view->proposals = calloc(validator_count, sizeof view->proposals[0]);
-        if (!view->votes || !view->timeouts || !view->proposals)
+        if (!view->votes || !view->timeouts)
             return -ENOMEM;
     }
     *out = TAKE(self);
@@ -35,7 +34,6 @@ void tally_destroy(struct tally **self)
     for (size_t i = 0; i < TALLY_VIEWS; i++) {
         free((*self)->views[i].votes);
         free((*self)->views[i].timeouts);
-        free((*self)->views[i].proposals);
     }
     free(*self);
     *self = NULL;
@@ -52,8 +50,6 @@ struct tally_view *tally_at(struct tally *self, uint64_t view)
         memset(&slot->best_qc, 0, sizeof slot->best_qc);
         memset(slot->votes, 0, self->validator_count * sizeof slot->votes[0]);
         memset(slot->timeouts, 0, self->validator_count * sizeof slot->timeouts[0]);
-        for (uint32_t i = 0; i < self->validator_count; i++)
-            slot->proposals[i].known = false;
     }
     return slot;
 }

@@ -10,7 +10,6 @@
 
 #include "common/base/attr.h"
 #include "common/base/cert.h"
-#include "common/base/equivocation.h"
 
 enum { TALLY_VIEWS = 128 };
 
@@ -28,17 +27,10 @@ struct tally_timeout {
     struct signature signature;
 };
 
-/* The first proposal of a validator in a view: what a second one is compared with. */
-struct tally_proposal {
-    bool known;
-    struct equivocation_statement statement;
-};
-
 struct tally_view {
     uint64_t view;
-    struct tally_vote *votes;         /* by validator */
-    struct tally_timeout *timeouts;   /* by validator */
-    struct tally_proposal *proposals; /* by validator */
+    struct tally_vote *votes;       /* by validator */
+    struct tally_timeout *timeouts; /* by validator */
     uint32_t timeout_count;
     struct qc best_qc; /* of the timeouts, the one with the greatest view */
 };

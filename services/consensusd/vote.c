@@ -311,11 +311,6 @@ void vote_on_proposal(struct consensus *self, const struct consensus_event *even
         self->counters.dropped_bad++;
         return;
     }
-    if (proposal->tc)
-        evidence_of_proposal(
-            self, event->sender,
-            &(struct equivocation_statement){
-                .block_id = id, .header = *header, .tc_hash = tc_hash(proposal->tc), .signature = proposal->signature});
     certificate_take_qc(self, proposal->justify);
     if (proposal->tc)
         certificate_take_tc(self, proposal->tc);

@@ -242,9 +242,6 @@ MUTANTS = [
     mutant("old-timeouts-in-a-new-view", "timeouts of a view do not count for the one that takes its place", "consensusd_tally",
            (TALLY, "        slot->timeout_count = 0;\n", ""),
            (TALLY, "        memset(slot->timeouts, 0, self->validator_count * sizeof slot->timeouts[0]);\n", "")),
-    mutant("old-proposals-in-a-new-view", "proposals of a view are no second ones in the one that takes its place",
-           "consensusd_tally",
-           (TALLY, "            slot->proposals[i].known = false;", "            slot->proposals[i].known = slot->proposals[i].known;")),
     mutant("far-tc-in-the-tally", "a TC of a far view is judged without the tally", "consensusd_forged",
            (CERTIFICATE, "struct tally_timeout *timeout = slot ? &slot->timeouts[validator] : NULL;",
             "struct tally_timeout *timeout = &slot->timeouts[validator];")),
@@ -484,9 +481,9 @@ MUTANTS = [
         return;
     struct equivocation equivocation = {
         .offender = self->genesis->validators[validator].id,
-        .kind = EQUIVOCATION_PROPOSAL,""", """    struct equivocation equivocation = {
+        .kind = EQUIVOCATION_VOTE,""", """    struct equivocation equivocation = {
         .offender = self->genesis->validators[validator].id,
-        .kind = EQUIVOCATION_PROPOSAL,""")),
+        .kind = EQUIVOCATION_VOTE,""")),
     mutant("proposal-before-persist", "a proposal leaves after its own vote is on disk", CORE,
            (PROPOSE, """    if (!vote_cast(self, block))
         return;

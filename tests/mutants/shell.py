@@ -6,8 +6,7 @@ HERE = "services/consensusd/"
 CATCHUP, STORE, OPEN, CODEC = (HERE + name for name in ("catchup.c", "safety_store.c", "safety_store_open.c",
                                                         "safety_codec.c"))
 SYNC, CHECK, HANDOVER, PROOFS = (HERE + name for name in ("sync_blocks.c", "sync_check.c", "handover.c", "proofs.c"))
-EXECUTION, POOL, STAGES, EVIDENCE = (HERE + name for name in ("execution_client.c", "pool_client.c", "stages.c",
-                                                              "evidence.c"))
+EXECUTION, POOL, STAGES = (HERE + name for name in ("execution_client.c", "pool_client.c", "stages.c"))
 BEGINNING, PEERS, BOOK, WIRE = (HERE + name for name in ("beginning.c", "peers.c", "peerbook.c", "consensus_codec.c"))
 BEACON = HERE + "beacon.c"
 SCHEDULE, EQUIVOCATION = "common/base/schedule.c", "common/base/equivocation.c"
@@ -155,9 +154,6 @@ MUTANTS = [
            (CODEC, "if (format != COMMIT_FORMAT || reader.failed ||", "if (reader.failed ||")),
 
     # Equivocation.
-    mutant("first-proposal-of-a-later-view-unseen", "a proposal that brings its view is kept for the next one",
-           "consensusd_evidence",
-           (EVIDENCE, "if (view > self->view + CONSENSUS_VIEWS_AHEAD_MAX)", "if (view > self->view)")),
     mutant("proof-told-unwritten", "a proof that could not be written is not told", "consensusd_proofs",
            (PROOFS, "    if (rc < 0)\n        return rc;\n    log_warn(\"validator.equiv",
             "    (void)rc;\n    log_warn(\"validator.equiv")),

@@ -89,6 +89,7 @@ static void two_proposals_of_a_view_that_they_bring_are_proof(void **state)
         assert_nothing_told();
         rig_propose(&rig, &b, &genesis, &tc);
         assert_told(rig_leader(&rig, views[i]), EQUIVOCATION_VOTE);
+        assert_int_equal(rig_status(&rig).counters.equivocations, 1); /* one lie is counted once */
     }
 }
 
@@ -204,6 +205,18 @@ static void who_is_known_to_have_equivocated_is_not_accused_again(void **state)
     assert_int_equal(rig_status(&rig).counters.offenders, 2);
 }
 
+/* The sender is its leader, the vote in it another's. */
+static void a_second_proposal_that_its_leader_did_not_sign_is_no_proof(void **state)
+{
+    (void)state;
+    struct qc genesis = rig_genesis_qc(&rig);
+    struct rig_block a = block_of(1, 1), b = block_of(1, 2);
+    rig_propose(&rig, &a, &genesis, NULL);
+    rig_propose_by(&rig, rig_leader(&rig, 1), rig_leader(&rig, 2), &b, &genesis, NULL);
+    assert_nothing_told();
+    assert_int_equal(rig_status(&rig).counters.equivocations, 0);
+}
+
 /* The network doubles messages. */
 static void one_proposal_that_comes_twice_is_no_proof(void **state)
 {
@@ -266,6 +279,7 @@ int main(void)
         STORY(two_votes_for_one_block_are_no_proof),
         STORY(proof_of_others_is_judged_and_told_on_once),
         STORY(who_is_known_to_have_equivocated_is_not_accused_again),
+        STORY(a_second_proposal_that_its_leader_did_not_sign_is_no_proof),
         STORY(one_proposal_that_comes_twice_is_no_proof),
         STORY(whoever_the_offender_is_its_proof_is_taken_once),
         STORY(what_is_known_of_one_is_not_forgotten_for_another),
