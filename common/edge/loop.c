@@ -3,7 +3,8 @@
  * libzmq's descriptor of a socket tells that its state may have changed, and tells it once; ZMQ_EVENTS, or a receive,
  * tells what is true now; and every call on the socket may change that without a new signal. So a socket is asked when
  * its descriptor was readable, when it was registered, resumed or waits to write, and after calls on it
- * (bus_socket_is_used()). The loop sleeps only after a round in which no socket called a handler: then each said no.
+ * (bus_socket_is_used()). The loop sleeps only while no socket is to be asked: then each said no after the last call on
+ * it.
  *
  * A handler may remove anything: what comes after it looks at the slot's generation before it touches the slot.
  */
@@ -66,6 +67,7 @@ struct loop {
     uint32_t socket_count;
     uint32_t fd_count;
     uint32_t source_limit; /* slots from here on were never used */
+    uint32_t timer_limit;  /* the same */
     struct timer timers[TIMER_COUNT_MAX];
     struct source sources[SOURCE_COUNT_MAX];
 };
@@ -156,8 +158,14 @@ static bool source_is_still(const struct source *source, uint32_t generation)
     return source->used && source->generation == generation;
 }
 
+/* May it be ready, for all that is known? */
+static bool is_to_be_asked(const struct source *source)
+{
+    return source->used && source->socket && (source->to_ask || bus_socket_is_used(source->socket));
+}
+
 /* Hand out at most messages_max messages; the handler may pause, remove or close the socket, or stop the loop. Returns
- * 1 when there were any, or may be more (bus_receive() gives up in a flood of bad ones), 0 when not, or -errno. */
+ * 0 or -errno. */
 static int socket_drain(struct source *source)
 {
     const struct loop_socket_handlers handlers = source->handlers;
@@ -181,10 +189,9 @@ static int socket_drain(struct source *source)
     }
     if (count > 0 && here && handlers.drained)
         handlers.drained(handlers.context);
-    if (!source_is_still(source, generation))
-        return 1;
-    source->to_ask |= source->awaits_write; /* receiving may have taken the signal that it is writable */
-    return count > 0 || bus_socket_is_used(source->socket);
+    if (source_is_still(source, generation))
+        source->to_ask |= source->awaits_write; /* receiving may have taken the signal that it is writable */
+    return 0;
 }
 
 /* What is to be done with the socket: BUS_READABLE, BUS_WRITABLE, both, 0 or -errno. One that is only read is not
@@ -199,7 +206,6 @@ static int socket_events(struct source *source)
     return events < 0 ? events : events & wanted;
 }
 
-/* Returns 1 when a handler may have been called, 0 when there was nothing to do, or -errno. */
 static int socket_serve(struct source *source)
 {
     const uint32_t generation = source->generation;
@@ -211,27 +217,27 @@ static int socket_serve(struct source *source)
         if (source->handlers.writable)
             source->handlers.writable(source->handlers.context);
     }
-    if (!(events & BUS_READABLE) || !source_is_still(source, generation))
-        return events != 0;
-    int drained = socket_drain(source);
-    return drained == 0 && events & BUS_WRITABLE ? 1 : drained;
+    return events & BUS_READABLE && source_is_still(source, generation) ? socket_drain(source) : 0;
 }
 
-/* Serve each socket that may be ready, once. Returns 1 when a handler may have been called, 0 when none was, or -errno.
- */
+/* Serve each socket that may be ready, once. Returns 0 or -errno. */
 static int sockets_serve(struct loop *self)
 {
-    int any = 0;
-    for (size_t i = 0; i < self->source_limit && !self->stopping; i++) {
-        struct source *source = &self->sources[i];
-        if (!source->used || !source->socket || !(source->to_ask || bus_socket_is_used(source->socket)))
-            continue;
-        int served = socket_serve(source);
-        if (served < 0)
-            return served;
-        any |= served;
+    int rc = 0;
+    for (size_t i = 0; i < self->source_limit && !self->stopping && rc == 0; i++) {
+        if (is_to_be_asked(&self->sources[i]))
+            rc = socket_serve(&self->sources[i]);
     }
-    return any;
+    return rc;
+}
+
+static bool any_is_to_be_asked(const struct loop *self)
+{
+    for (size_t i = 0; i < self->source_limit; i++) {
+        if (is_to_be_asked(&self->sources[i]))
+            return true;
+    }
+    return false;
 }
 
 int loop_socket_add(struct loop *self, struct bus_socket *socket, const struct loop_socket_handlers *handlers)
@@ -330,7 +336,7 @@ static int descriptors_serve(struct loop *self, int timeout_ms)
 static struct timer *timer_next(struct loop *self)
 {
     struct timer *next = NULL;
-    for (size_t i = 0; i < TIMER_COUNT_MAX; i++) {
+    for (size_t i = 0; i < self->timer_limit; i++) {
         struct timer *timer = &self->timers[i];
         if (timer->used && (!next || timer->deadline_us < next->deadline_us))
             next = timer;
@@ -383,6 +389,8 @@ static int timer_add(struct loop *self, const struct timer *wanted, uint32_t *id
     *timer = *wanted;
     timer->used = true;
     timer->generation = generation;
+    if (index == self->timer_limit)
+        self->timer_limit++;
     if (id)
         *id = generation * TIMER_COUNT_MAX + index;
     return 0;
@@ -480,12 +488,10 @@ void loop_destroy(struct loop **self)
 /* Everything that is ready, once: sockets, descriptors, timers. Returns 0 or -errno. */
 static int loop_round(struct loop *self)
 {
-    int served = sockets_serve(self);
-    if (served < 0)
-        return served;
-    if (self->stopping)
-        return 0;
-    int rc = descriptors_serve(self, served ? 0 : timers_wait_ms(self));
+    int rc = sockets_serve(self);
+    if (rc < 0 || self->stopping)
+        return rc;
+    rc = descriptors_serve(self, any_is_to_be_asked(self) ? 0 : timers_wait_ms(self));
     if (rc == 0)
         timers_fire(self);
     return rc;

@@ -6,7 +6,7 @@ OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intak
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
 PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
 PEER_METER = "common/base/peer_meter.c"
-LOOP, LINKS = "common/edge/loop.c", "services/mempoold/links.c"
+LOOP, FRAMES, LINKS = "common/edge/loop.c", "common/edge/bus_frames.c", "services/mempoold/links.c"
 
 MUTANTS = [
     mutant("offset-moves-before-final", "an offset moves only past records that are final",
@@ -101,9 +101,9 @@ MUTANTS = [
     mutant("writable-signal-taken", "who waits to write is asked again after a receive, which may have taken its signal", "edge_loop",
            (LOOP, "source->to_ask |= source->awaits_write;", "(void)generation;")),
     mutant("flood-slept-over", "a socket with more bad messages than one call looks at is asked again at once", "edge_loop",
-           (LOOP, "return count > 0 || bus_socket_is_used(source->socket);", "return count > 0;")),
-    mutant("sleep-after-serving", "the loop sleeps only after a round in which no socket was ready", "edge_loop",
-           (LOOP, "served ? 0 : timers_wait_ms(self)", "timers_wait_ms(self)")),
+           (FRAMES, "self->counters.bad_count++;", "self->counters.bad_count++;\n        self->used = false;")),
+    mutant("sleep-over-used-socket", "the loop sleeps only when each socket said no after the last call on it", "edge_loop",
+           (LOOP, "any_is_to_be_asked(self) ? 0 : timers_wait_ms(self)", "timers_wait_ms(self)")),
     mutant("removed-source-served", "a descriptor that a handler removed is not served", "edge_loop",
            (LOOP, """        if (!source_is_still(source, (uint32_t)(events[i].data.u64 >> 32)))
             continue;

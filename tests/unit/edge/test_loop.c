@@ -598,6 +598,138 @@ static void no_wakeup_is_lost(void **state)
     assert_string_equal(s->told, ""); /* it did not give up */
 }
 
+static void pause_and_stop_soon(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    (void)message;
+    tell(s, "m");
+    loop_socket_pause(s->loop, s->router);
+    assert_int_equal(loop_timer_once(s->loop, 300, stop, s, NULL), 0);
+}
+
+static uint64_t thread_cpu_ms(void)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void a_loop_with_unread_messages_of_a_paused_socket_sleeps(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, 1000);
+    struct loop_socket_handlers sender = {.writable = send_hundred, .context = s};
+    struct loop_socket_handlers receiver = {.message = pause_and_stop_soon, .context = s};
+    assert_int_equal(loop_socket_add(s->loop, s->dealer, &sender), 0);
+    assert_int_equal(loop_socket_add(s->loop, s->router, &receiver), 0);
+    loop_socket_await_write(s->loop, s->dealer);
+    uint64_t before_ms = thread_cpu_ms();
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_true(thread_cpu_ms() - before_ms < 150);
+    assert_string_equal(s->told, "writable m stop ");
+}
+
+static void tell_question(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    (void)message;
+    tell(s, "question");
+    if (++s->count == 2)
+        loop_stop(s->loop);
+}
+
+static void tell_answer(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    (void)message;
+    tell(s, "answer");
+    if (++s->count == 2)
+        loop_stop(s->loop);
+}
+
+static void await(struct bus_socket *socket)
+{
+    struct pollfd told = {.fd = bus_socket_fd(socket), .events = POLLIN};
+    assert_int_equal(poll(&told, 1, GIVE_UP_MS), 1);
+}
+
+/* The next message, read past the loop. */
+static void receive_one(struct bus_socket *socket, struct bus_message *out)
+{
+    while (bus_receive(socket, out) == -EAGAIN)
+        await(socket);
+}
+
+static void sockets_that_are_ready_at_once_are_all_served(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, 1000);
+    struct bus_message first;
+    while (bus_send(s->dealer, NULL, "m", 1) == -EAGAIN)
+        poll(NULL, 0, 1);
+    receive_one(s->router, &first);
+    assert_int_equal(bus_send(s->dealer, NULL, "m", 1), 0);
+    assert_int_equal(bus_send(s->router, &first.route, "m", 1), 0);
+    bus_message_deinit(&first);
+    poll(NULL, 0, 50); /* both arrive */
+    struct loop_socket_handlers dealer = {.message = tell_answer, .context = s};
+    struct loop_socket_handlers router = {.message = tell_question, .context = s};
+    assert_int_equal(loop_socket_add(s->loop, s->dealer, &dealer), 0);
+    assert_int_equal(loop_socket_add(s->loop, s->router, &router), 0);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, "answer question ");
+}
+
+enum {
+    TAKEN_COUNT = 50,    /* slept over each time, until a timer: it gives up */
+    LIBZMQ_PAUSE_MS = 5, /* after which a send looks at what libzmq's thread told */
+};
+
+static void ask_again(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    (void)message;
+    if (++s->count == TAKEN_COUNT)
+        loop_stop(s->loop);
+    else
+        assert_int_equal(bus_send(s->dealer, NULL, "m", 1), 0);
+}
+
+/* The dealer has an answer, its signal is taken by a send, and nothing else will happen. */
+static void answer_and_take_the_signal(void *context, struct bus_message *message)
+{
+    struct story *s = context;
+    assert_int_equal(bus_send(s->router, &message->route, "m", 1), 0);
+    await(s->dealer);
+    poll(NULL, 0, LIBZMQ_PAUSE_MS);
+    assert_int_equal(bus_send(s->dealer, NULL, "m", 1), 0);
+    struct pollfd taken = {.fd = bus_socket_fd(s->dealer), .events = POLLIN};
+    assert_int_equal(poll(&taken, 1, 0), 0);
+    struct bus_message next;
+    receive_one(s->router, &next);
+    bus_message_deinit(&next);
+}
+
+static void send_first(void *context)
+{
+    struct story *s = context;
+    assert_int_equal(bus_send(s->dealer, NULL, "m", 1), 0);
+}
+
+static void a_socket_whose_signal_a_send_took_is_served(void **state)
+{
+    struct story *s = *state;
+    given_sockets(s, 1000);
+    struct loop_socket_handlers dealer = {.message = ask_again, .writable = send_first, .context = s};
+    struct loop_socket_handlers router = {.message = answer_and_take_the_signal, .context = s};
+    assert_int_equal(loop_socket_add(s->loop, s->dealer, &dealer), 0); /* it is asked before the router */
+    assert_int_equal(loop_socket_add(s->loop, s->router, &router), 0);
+    loop_socket_await_write(s->loop, s->dealer);
+    assert_int_equal(loop_run(s->loop), 0);
+    assert_string_equal(s->told, ""); /* it did not give up */
+    assert_int_equal(s->count, TAKEN_COUNT);
+}
+
 /* Send until nothing more goes into any queue on the way. */
 static void fill_the_queue(struct story *s)
 {
@@ -739,6 +871,9 @@ int main(void)
         STORY(a_handler_may_close_its_socket),
         STORY(a_handler_may_keep_a_message),
         STORY(no_wakeup_is_lost),
+        STORY(a_loop_with_unread_messages_of_a_paused_socket_sleeps),
+        STORY(sockets_that_are_ready_at_once_are_all_served),
+        STORY(a_socket_whose_signal_a_send_took_is_served),
         STORY(a_socket_becomes_writable_while_it_is_read),
         STORY(a_flood_of_bad_messages_is_not_slept_over),
         STORY(the_loop_tends_its_sockets),
