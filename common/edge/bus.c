@@ -200,6 +200,7 @@ static int socket_attach(struct bus_socket *self, const struct bus_options *opti
         rc = curve_set(self->handle, options, binds);
     if (rc < 0)
         return rc;
+    self->has_user_ids = binds && endpoint.transport == BUS_TRANSPORT_TCP;
     if (!binds)
         rc = bus_monitor_open(&self->monitor, self->bus->context, self->handle);
     if (rc < 0)

@@ -87,7 +87,7 @@ static int payload_receive(struct bus_socket *self, struct bus_message *out)
         frames_drop(self, more);
         return ERR_MALFORMED;
     }
-    const char *user_id = zmq_msg_gets(frame, "User-Id");
+    const char *user_id = self->has_user_ids ? zmq_msg_gets(frame, "User-Id") : NULL; /* a dear look-up */
     size_t user_id_size = user_id ? strlen(user_id) : 0;
     if (user_id_size >= sizeof out->user_id)
         user_id_size = 0; /* bus_zap never gives such a name */

@@ -18,8 +18,9 @@ struct bus {
 struct bus_socket {
     struct bus *bus;
     void *handle;
-    int type;  /* ZMQ_ROUTER, ... */
-    bool used; /* see bus_socket_is_used() */
+    int type;          /* ZMQ_ROUTER, ... */
+    bool used;         /* see bus_socket_is_used() */
+    bool has_user_ids; /* bound to tcp: bus_zap named who sends */
     uint32_t frame_bytes_max;
     struct bus_counters counters;
     struct log_limit bad_log;
