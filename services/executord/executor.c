@@ -358,6 +358,15 @@ int executor_build(struct executor *self, const struct executor_build *build, st
 
 /* --- checking ----------------------------------------------------------------------------------------------------- */
 
+/* Is there a version of this very block? A header has its height, so of the committed ones only one can be it. */
+static bool is_known(const struct executor *self, const struct block_header *header)
+{
+    struct hash id = block_id(header);
+    if (header->height > self->height)
+        return find_speculative(self, &id) != NULL;
+    return header->height >= executor_height_min(self) && hash_equal(&committed_at(self, header->height)->id, &id);
+}
+
 /* Everything that can be told without executing. */
 static int check_header(const struct executor *self, const struct executor_block *block, const struct version **parent)
 {
@@ -424,8 +433,7 @@ static int check_on(struct executor *self, const struct version *parent, const s
 
 int executor_check(struct executor *self, const struct executor_block *block, struct executor_refused *bad)
 {
-    struct hash id = block_id(block->header);
-    if (find_any(self, &id))
+    if (is_known(self, block->header))
         return 0;
     const struct version *parent;
     int verdict = check_header(self, block, &parent);

@@ -527,6 +527,33 @@ static void a_long_chain_pushes_out_its_own_beginning(void **state)
     world_end(&world);
 }
 
+/* world_start() retains the versions of 5 heights: 2 to 6 when 6 is the last. */
+static void a_committed_block_is_valid_while_its_version_is_retained(void **state)
+{
+    struct world world;
+    world_genesis(&world);
+    world_start(&world, 1);
+    struct block_header headers[6];
+    struct batch none = {.count = 0};
+    for (unsigned i = 0; i < 6; i++) {
+        headers[i] = build(&world, executor_committed(world.executor), &none)->header;
+        const struct version *prepared;
+        struct executor_block block = {.header = &headers[i]};
+        assert_int_equal(executor_prepare(world.executor, &block, &prepared), 0);
+        executor_commit(world.executor, prepared);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        struct executor_refused bad;
+        struct block_header other = headers[i];
+        other.view++;
+        struct executor_block block = {.header = &headers[i]};
+        struct executor_block other_block = {.header = &other};
+        assert_int_equal(executor_check(world.executor, &block, &bad), i == 0 ? EXECUTOR_CONFLICT : 0);
+        assert_int_equal(executor_check(world.executor, &other_block, &bad), EXECUTOR_CONFLICT);
+    }
+    world_end(&world);
+}
+
 static void the_root_depends_on_nothing_but_the_block(void **state)
 {
     struct hash roots[3];
@@ -970,6 +997,7 @@ int main(void)
         cmocka_unit_test(heights_commit_in_order_and_end_other_forks),
         cmocka_unit_test(a_dropped_version_is_executed_again_from_its_bodies),
         cmocka_unit_test(a_long_chain_pushes_out_its_own_beginning),
+        cmocka_unit_test(a_committed_block_is_valid_while_its_version_is_retained),
         cmocka_unit_test(the_root_depends_on_nothing_but_the_block),
         cmocka_unit_test(only_the_last_versions_answer),
         cmocka_unit_test(nonce_records_expire_by_block_time_within_a_bound),
