@@ -241,7 +241,7 @@ static int socket_open(struct bus_socket **out, struct bus *bus, const struct bu
         if (!self)
             return -ENOMEM;
         self->type = type;
-        self->used = true;
+        self->used = &self->unwatched;
         self->frame_bytes_max = options->frame_bytes_max;
         memcpy(self->name, options->name, strlen(options->name) + 1);
         self->handle = zmq_socket(bus->context, type);
@@ -307,7 +307,7 @@ uint32_t bus_socket_retry_ms(const struct bus_socket *self)
 
 static void socket_connect_anew(struct bus_socket *self)
 {
-    self->used = true;
+    *self->used = true;
     zmq_disconnect(self->handle, self->endpoint); /* what is left of the old connection, if anything */
     int rc = zmq_connect(self->handle, self->endpoint) < 0 ? -errno : 0;
     log_limited(&self->state_log, LOG_LEVEL_WARN, "bus.connect_again", "socket=%s endpoint=%s rc=%d", self->name,
@@ -338,7 +338,7 @@ void bus_socket_tend(struct bus_socket *self, uint64_t now_ms)
 int bus_subscribe(struct bus_socket *self, const char *topic_prefix)
 {
     assert(self->type == ZMQ_SUB);
-    self->used = true;
+    *self->used = true;
     size_t size = strlen(topic_prefix);
     if (size > BUS_TOPIC_BYTES_MAX)
         return -EINVAL;
@@ -378,11 +378,12 @@ int bus_socket_events(struct bus_socket *self)
         if (errno != EINTR)
             return -errno;
     }
-    self->used = false;
+    *self->used = false;
     return (events & ZMQ_POLLIN ? BUS_READABLE : 0) | (events & ZMQ_POLLOUT ? BUS_WRITABLE : 0);
 }
 
-bool bus_socket_is_used(const struct bus_socket *self)
+void bus_socket_watch(struct bus_socket *self, bool *used)
 {
-    return self->used;
+    self->used = used ? used : &self->unwatched;
+    *self->used = true;
 }

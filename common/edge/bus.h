@@ -152,8 +152,8 @@ uint32_t bus_socket_retry_ms(const struct bus_socket *self);
  * The loop calls this twice a second for each of its sockets; without a loop call it as often. now_ms is monotonic. */
 void bus_socket_tend(struct bus_socket *self, uint64_t now_ms);
 
-/* For who waits for the socket, as loop.c: when the descriptor is readable, ask for the events; ask also whenever
- * bus_socket_is_used(), for then they may have changed without the descriptor telling. */
+/* For who waits for the socket, as loop.c: when the descriptor is readable, ask for the events; ask also whenever the
+ * socket was used, for then they may have changed without the descriptor telling: see bus_socket_watch(). */
 enum { BUS_READABLE = 1, BUS_WRITABLE = 2 };
 int bus_socket_fd(const struct bus_socket *self);
 
@@ -161,9 +161,10 @@ int bus_socket_fd(const struct bus_socket *self);
  * peers is. */
 MUST_USE int bus_socket_events(struct bus_socket *self);
 
-/* Was anything done with it since bus_socket_events(), or since a bus_receive() that found nothing? The latter may have
- * made it writable. True for a new one. */
-bool bus_socket_is_used(const struct bus_socket *self);
+/* From now on *used, a loan until it is replaced, tells whether anything was done with the socket since
+ * bus_socket_events(), or since a bus_receive() that found nothing. The latter may have made it writable. True at
+ * first. NULL: nobody wants to know. */
+void bus_socket_watch(struct bus_socket *self, bool *used);
 
 /* --- receiving ---------------------------------------------------------------------------------------------------- */
 

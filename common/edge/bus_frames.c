@@ -114,7 +114,7 @@ int bus_receive(struct bus_socket *self, struct bus_message *out)
 {
     for (unsigned bad = 0; bad < BAD_IN_ONE_CALL_MAX; bad++) {
         int rc = message_receive(self, out);
-        self->used = rc != -EAGAIN; /* else libzmq has looked at all that its descriptor had told */
+        *self->used = rc != -EAGAIN; /* else libzmq has looked at all that its descriptor had told */
         if (rc == 0) {
             out->full_ = true;
             self->counters.received_count++;
@@ -195,7 +195,7 @@ static int head_send(struct bus_socket *self, struct span head)
 /* Send [head] payload. Once a head is accepted, so is its payload. On failure the payload frame is still whole. */
 static int message_send(struct bus_socket *self, struct span head, zmq_msg_t *payload)
 {
-    self->used = true;
+    *self->used = true;
     int rc = head.size > 0 ? head_send(self, head) : 0;
     if (rc == 0)
         rc = frame_send(self, payload, 0);

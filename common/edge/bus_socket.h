@@ -19,7 +19,8 @@ struct bus_socket {
     struct bus *bus;
     void *handle;
     int type;          /* ZMQ_ROUTER, ... */
-    bool used;         /* see bus_socket_is_used() */
+    bool *used;        /* see bus_socket_watch() */
+    bool unwatched;    /* where it points while nobody watches */
     bool has_user_ids; /* bound to tcp: bus_zap named who sends */
     uint32_t frame_bytes_max;
     struct bus_counters counters;

@@ -3,7 +3,7 @@
  * libzmq's descriptor of a socket tells that its state may have changed, and tells it once; ZMQ_EVENTS, or a receive,
  * tells what is true now; and every call on the socket may change that without a new signal. So a socket is asked when
  * its descriptor was readable, when it was registered, resumed or waits to write, and after calls on it
- * (bus_socket_is_used()). The loop sleeps only while no socket is to be asked: then each said no after the last call on
+ * (bus_socket_watch()). The loop sleeps only while no socket is to be asked: then each said no after the last call on
  * it.
  *
  * A handler may remove anything: what comes after it looks at the slot's generation before it touches the slot.
@@ -36,15 +36,21 @@ enum {
     TIMER_GENERATION_MAX = UINT32_MAX / TIMER_COUNT_MAX - 1,
 };
 
+/* Why a socket is to be asked. These lie together, for every round looks at all of them. */
+struct ask {
+    bool ready; /* it may be */
+    bool used;  /* see bus_socket_watch() */
+};
+
 /* One registered socket or descriptor. */
 struct source {
     struct loop *loop;
+    struct ask *ask;
     struct bus_socket *socket; /* NULL: a descriptor */
     int fd;
     bool used;
     bool paused;
     bool awaits_write;
-    bool to_ask;         /* a socket that may be ready */
     uint32_t generation; /* counts the uses of this slot */
     struct loop_socket_handlers handlers;
     void (*ready)(void *context); /* descriptors */
@@ -70,6 +76,7 @@ struct loop {
     uint32_t timer_limit;  /* the same */
     struct timer timers[TIMER_COUNT_MAX];
     struct source sources[SOURCE_COUNT_MAX];
+    struct ask asks[SOURCE_COUNT_MAX]; /* of the source at the same place; false where there is no socket */
 };
 
 struct loop_wakeup {
@@ -140,8 +147,11 @@ static int source_add(struct loop *self, const struct source *wanted)
         return -errno;
     *source = *wanted;
     source->loop = self;
+    source->ask = &self->asks[index];
     source->used = true;
     source->generation = generation;
+    if (source->socket)
+        bus_socket_watch(source->socket, &source->ask->used);
     if (index == self->source_limit)
         self->source_limit++;
     return 0;
@@ -150,18 +160,15 @@ static int source_add(struct loop *self, const struct source *wanted)
 static void source_remove(struct source *source)
 {
     source->used = false;
+    if (source->socket)
+        bus_socket_watch(source->socket, NULL);
+    *source->ask = (struct ask){.ready = false};
     epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
 }
 
 static bool source_is_still(const struct source *source, uint32_t generation)
 {
     return source->used && source->generation == generation;
-}
-
-/* May it be ready, for all that is known? */
-static bool is_to_be_asked(const struct source *source)
-{
-    return source->used && source->socket && (source->to_ask || bus_socket_is_used(source->socket));
 }
 
 /* Hand out at most messages_max messages; the handler may pause, remove or close the socket, or stop the loop. Returns
@@ -190,7 +197,7 @@ static int socket_drain(struct source *source)
     if (count > 0 && here && handlers.drained)
         handlers.drained(handlers.context);
     if (source_is_still(source, generation))
-        source->to_ask |= source->awaits_write; /* receiving may have taken the signal that it is writable */
+        source->ask->ready |= source->awaits_write; /* receiving may have taken the signal that it is writable */
     return 0;
 }
 
@@ -198,7 +205,7 @@ static int socket_drain(struct source *source)
  * asked: receiving tells as well whether there is something. */
 static int socket_events(struct source *source)
 {
-    source->to_ask = false;
+    source->ask->ready = false;
     if (!source->awaits_write && !source->paused && source->handlers.message)
         return BUS_READABLE;
     int wanted = (source->paused ? 0 : BUS_READABLE) | (source->awaits_write ? BUS_WRITABLE : 0);
@@ -220,12 +227,17 @@ static int socket_serve(struct source *source)
     return events & BUS_READABLE && source_is_still(source, generation) ? socket_drain(source) : 0;
 }
 
+static bool is_to_be_asked(const struct ask *ask)
+{
+    return ask->ready || ask->used;
+}
+
 /* Serve each socket that may be ready, once. Returns 0 or -errno. */
 static int sockets_serve(struct loop *self)
 {
     int rc = 0;
     for (size_t i = 0; i < self->source_limit && !self->stopping && rc == 0; i++) {
-        if (is_to_be_asked(&self->sources[i]))
+        if (is_to_be_asked(&self->asks[i]))
             rc = socket_serve(&self->sources[i]);
     }
     return rc;
@@ -234,7 +246,7 @@ static int sockets_serve(struct loop *self)
 static bool any_is_to_be_asked(const struct loop *self)
 {
     for (size_t i = 0; i < self->source_limit; i++) {
-        if (is_to_be_asked(&self->sources[i]))
+        if (is_to_be_asked(&self->asks[i]))
             return true;
     }
     return false;
@@ -246,7 +258,7 @@ int loop_socket_add(struct loop *self, struct bus_socket *socket, const struct l
         return -EEXIST;
     if (self->socket_count == LOOP_SOCKET_COUNT_MAX)
         return ERR_FULL;
-    struct source source = {.socket = socket, .fd = bus_socket_fd(socket), .to_ask = true, .handlers = *handlers};
+    struct source source = {.socket = socket, .fd = bus_socket_fd(socket), .handlers = *handlers};
     if (source.handlers.messages_max == 0)
         source.handlers.messages_max = MESSAGES_MAX_DEFAULT;
     int rc = source_add(self, &source);
@@ -275,7 +287,7 @@ void loop_socket_resume(struct loop *self, struct bus_socket *socket)
     struct source *source = source_of_socket(self, socket);
     if (source) {
         source->paused = false;
-        source->to_ask = true;
+        source->ask->ready = true;
     }
 }
 
@@ -284,7 +296,7 @@ void loop_socket_await_write(struct loop *self, struct bus_socket *socket)
     struct source *source = source_of_socket(self, socket);
     if (source) {
         source->awaits_write = true;
-        source->to_ask = true;
+        source->ask->ready = true;
     }
 }
 
@@ -323,7 +335,7 @@ static int descriptors_serve(struct loop *self, int timeout_ms)
         if (!source_is_still(source, (uint32_t)(events[i].data.u64 >> 32)))
             continue;
         if (source->socket)
-            source->to_ask = true;
+            source->ask->ready = true;
         else
             source->ready(source->context);
     }
