@@ -99,7 +99,7 @@ MUTANTS = [
     mutant("used-socket-not-asked", "a socket is asked after every call on it, before the loop sleeps", "edge_loop",
            (LOOP, "ask->ready || ask->used;", "ask->ready;")),
     mutant("writable-signal-taken", "who waits to write is asked again after a receive, which may have taken its signal", "edge_loop",
-           (LOOP, "source->to_ask |= source->awaits_write;", "(void)generation;")),
+           (LOOP, "source->ask->ready |= source->awaits_write;", "(void)generation;")),
     mutant("flood-slept-over", "a socket with more bad messages than one call looks at is asked again at once", "edge_loop",
            (FRAMES, "self->counters.bad_count++;", "self->counters.bad_count++;\n        *self->used = false;")),
     mutant("sleep-over-used-socket", "the loop sleeps only when each socket said no after the last call on it", "edge_loop",
