@@ -37,6 +37,23 @@ static struct executord_store *store_of(void)
 }
 
 /* Make one block with this anomaly, store it, then commit it. */
+static void append(struct world *world, struct executord_store *store, const struct executor_build *build)
+{
+    struct executor_built built;
+    assert_int_equal(executor_build(world->executor, build, &built), 0);
+    const struct version *version;
+    struct executor_block block = {.header = &built.version->header};
+    assert_int_equal(executor_prepare(world->executor, &block, &version), 0);
+    assert_int_equal(executord_store_append(store, version, span_text("proof")), 0);
+    executor_commit(world->executor, version);
+}
+
+static void append_empty(struct world *world, struct executord_store *store)
+{
+    struct executor_build build = world_build_on(executor_committed(world->executor), NULL, 0);
+    append(world, store, &build);
+}
+
 static void commit_stored(struct world *world, struct executord_store *store, unsigned number)
 {
     char id[16];
@@ -44,27 +61,9 @@ static void commit_stored(struct world *world, struct executord_store *store, un
     struct world_body body = world_body(world, &(struct world_event){TX_ANOMALY, .id = id, .nonce = number});
     struct span span = world_span(&body);
     struct executor_build build = world_build_on(executor_committed(world->executor), &span, 1);
-    struct executor_built built;
-    assert_int_equal(executor_build(world->executor, &build, &built), 0);
-    const struct version *version;
-    struct executor_block block = {.header = &built.version->header};
-    assert_int_equal(executor_prepare(world->executor, &block, &version), 0);
-    assert_int_equal(executord_store_append(store, version, span_text("proof")), 0);
+    append(world, store, &build);
     assert_int_equal(executord_store_write(store), 0);
-    executor_commit(world->executor, version);
     world_body_free(&body);
-}
-
-static void append_empty(struct world *world, struct executord_store *store)
-{
-    struct executor_build build = world_build_on(executor_committed(world->executor), NULL, 0);
-    struct executor_built built;
-    assert_int_equal(executor_build(world->executor, &build, &built), 0);
-    const struct version *version;
-    struct executor_block block = {.header = &built.version->header};
-    assert_int_equal(executor_prepare(world->executor, &block, &version), 0);
-    assert_int_equal(executord_store_append(store, version, span_text("proof")), 0);
-    executor_commit(world->executor, version);
 }
 
 static void a_restart_has_every_height_again(void **state)
