@@ -204,6 +204,7 @@ static int commit_next(struct executord *self, const struct commit *commit)
  * together: nothing is answered in between, and a store that cannot write ends the daemon. */
 static int commit_all(struct executord *self, const struct execution_codec_request *request, struct commit *last)
 {
+    static_assert((int)EXECUTION_CODEC_BEFORE_MAX < (int)EXECUTORD_STORE_APPENDED_MAX, "a Commit fits one write");
     int verdict = 0;
     for (size_t i = 0; i < request->before_count && verdict == 0; i++) {
         *last = (struct commit){.header_bytes = request->before[i].header, .proof = request->before[i].proof};

@@ -233,9 +233,8 @@ static struct durable ask_height(void)
     return durable;
 }
 
-/* Build a block on the durable one, time rising with its height; body NULL: without transactions. The header as it
- * came.
- */
+/* Build a block on the durable one, time rising with its height. body NULL: one without transactions. Its header as it
+ * came. */
 static void build(uint8_t header[static BLOCK_HEADER_BYTES], const struct durable *parent,
                   const struct world_body *body)
 {
