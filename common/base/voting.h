@@ -37,6 +37,7 @@ struct voting_record {
     struct hash chain_id;
     struct sign_public key;
     uint64_t sequence;   /* the store's write that it belongs to */
+    uint32_t entry;      /* of the journal behind that write; 0: the store's own. Not encoded */
     uint64_t starts;     /* how often a daemon began to use the store */
     uint64_t floor_view; /* 0, or after a loss: silent until a certificate of this view or a later one */
     bool has_voting;     /* false: this key never voted and never timed out */
@@ -44,6 +45,12 @@ struct voting_record {
 };
 
 enum { VOTING_RECORD_BYTES_MAX = 1024 + CERT_CODEC_QC_BYTES_MAX + CERT_CODEC_TC_BYTES_MAX };
+
+/* Greater with each write, of the store or of its journal. */
+static inline uint64_t voting_record_number(const struct voting_record *record)
+{
+    return record->sequence << 16 | record->entry;
+}
 
 /* Returns the number of bytes written. */
 size_t voting_record_encode(uint8_t out[static VOTING_RECORD_BYTES_MAX], const struct voting_record *record);

@@ -49,6 +49,11 @@ struct store_table {
     enum store_keys keys;
 };
 
+static inline bool store_table_equal(struct store_table a, struct store_table b)
+{
+    return a.id_ == b.id_;
+}
+
 /* A key: which member counts is the table's affair. */
 struct store_key {
     uint64_t height;

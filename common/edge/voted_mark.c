@@ -1,6 +1,6 @@
 /* voted_mark.c - two slots of 512 bytes: "cybermesh/voted-mark/v1\0" || chain_id || key || u64 starts || u64 sequence
- * || u64 last_voted_view || H(all before), zeros. Slot sequence mod 2 is written; the whole one with the greater
- * sequence counts.
+ * || u64 last_voted_view || H(all before), zeros. The whole slot with the greater sequence counts; the
+ * other one is written next.
  */
 #include "common/edge/voted_mark.h"
 
@@ -53,6 +53,18 @@ static bool decode(struct voted_mark *out, const uint8_t slot[static SLOT_BYTES]
     return bytes_reader_end(&reader) == 0;
 }
 
+/* Both slots; *out is the one that counts. Returns its number, or ERR_CORRUPT. */
+static int newest(struct voted_mark *out, uint8_t slots[static SLOTS][SLOT_BYTES])
+{
+    struct voted_mark marks[SLOTS];
+    bool whole[SLOTS] = {decode(&marks[0], slots[0]), decode(&marks[1], slots[1])};
+    if (!whole[0] && !whole[1])
+        return ERR_CORRUPT;
+    int slot = whole[1] && (!whole[0] || marks[1].sequence > marks[0].sequence) ? 1 : 0;
+    *out = marks[slot];
+    return slot;
+}
+
 int voted_mark_read(struct voted_mark *out, const char *path)
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -68,26 +80,20 @@ int voted_mark_read(struct voted_mark *out, const char *path)
     if (rc == 0 && pread(fd, slots, sizeof slots, 0) < 0)
         rc = -errno;
     close(fd);
-    if (rc < 0)
-        return rc;
-    struct voted_mark marks[SLOTS];
-    bool whole[SLOTS] = {decode(&marks[0], slots[0]), decode(&marks[1], slots[1])};
-    if (!whole[0] && !whole[1])
-        return ERR_CORRUPT;
-    bool second = whole[1] && (!whole[0] || marks[1].sequence > marks[0].sequence);
-    *out = marks[second ? 1 : 0];
-    return 0;
+    rc = rc == 0 ? newest(out, slots) : rc;
+    return rc < 0 ? rc : 0;
 }
 
-int voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
+int voted_mark_write(struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
 {
     uint8_t slot[SLOT_BYTES];
     encode(slot, mark);
-    ssize_t put = pwrite(file->fd, slot, sizeof slot, (off_t)(mark->sequence % SLOTS) * SLOT_BYTES);
+    ssize_t put = pwrite(file->fd, slot, sizeof slot, (off_t)file->slot * SLOT_BYTES);
     if (put < 0)
         return -errno;
     if (put != (ssize_t)sizeof slot)
         return -ENOSPC;
+    file->slot = (uint8_t)(1 - file->slot);
     return sync && fdatasync(file->fd) < 0 ? -errno : 0;
 }
 
@@ -96,6 +102,11 @@ int voted_mark_open(struct voted_mark_file *out, const char *path, const struct 
     struct voted_mark_file file = {.fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR)};
     struct stat status;
     int rc = file.fd < 0 || fstat(file.fd, &status) < 0 ? -errno : 0;
+    struct voted_mark mark;
+    uint8_t slots[SLOTS][SLOT_BYTES] = {{0}};
+    if (rc == 0 && pread(file.fd, slots, sizeof slots, 0) < 0)
+        rc = -errno;
+    file.slot = newest(&mark, slots) == 0 ? 1 : 0;
     if (rc == 0 && status.st_size == 0) {
         rc = voted_mark_write(&file, first, /* sync= */ true);
         rc = rc == 0 ? dirsync_of(path) : rc;

@@ -21,7 +21,7 @@ struct voted_mark {
     struct hash chain_id;
     struct sign_public key;
     uint64_t starts;
-    uint64_t sequence; /* of the store's last write */
+    uint64_t sequence; /* of the last write: see voting_record_number() */
     uint64_t last_voted_view;
 };
 
@@ -29,12 +29,13 @@ struct voted_mark {
 MUST_USE int voted_mark_read(struct voted_mark *out, const char *path);
 
 struct voted_mark_file {
-    int fd; /* -1: closed */
+    int fd;       /* -1: closed */
+    uint8_t slot; /* to be written next */
 };
 
 /* Open for writing; created, and synced with its directory, with the given content if it is not there (mode 0600).
  * Returns 0 or -errno. */
 MUST_USE int voted_mark_open(struct voted_mark_file *out, const char *path, const struct voted_mark *first);
 /* Not synced unless `sync`. Returns 0 or -errno. */
-MUST_USE int voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
+MUST_USE int voted_mark_write(struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
 void voted_mark_close(struct voted_mark_file *file);

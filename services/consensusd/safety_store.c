@@ -7,7 +7,8 @@
  * evidence  validator id -> the proof that it equivocated, until a committed block has one
  *
  * Every write renews the voting record, with the number of the write in it: a file whose parts are of different writes
- * is found at the start. The mark beside the key follows each write, so an older copy of the file is found too.
+ * is found at the start. Between two writes votes go to the journal (safety_journal.c); what they queued stays queued.
+ * The mark beside the key follows each write of either, so an older copy of the files is found too.
  *
  * Old blocks leave from the bottom, a few with each write and in the same transaction: a block's bodies lie wherever
  * its id falls, so removing many at once would hold up the vote that waits for the disk.
@@ -22,6 +23,7 @@
 #include "common/base/bytes.h"
 #include "common/base/err.h"
 #include "services/consensusd/safety_codec.h"
+#include "services/consensusd/safety_journal.h"
 #include "services/consensusd/safety_store_state.h"
 
 /* What is written together: a function that writes it, called twice, first to count. */
@@ -82,13 +84,20 @@ struct voted_mark safety_store_mark_of(const struct voting_record *record)
     return (struct voted_mark){.chain_id = record->chain_id,
                                .key = record->key,
                                .starts = record->starts,
-                               .sequence = record->sequence,
+                               .sequence = voting_record_number(record),
                                .last_voted_view = voted_view > record->floor_view ? voted_view : record->floor_view};
+}
+
+static int write_mark(struct safety_store *self)
+{
+    struct voted_mark mark = safety_store_mark_of(&self->record);
+    return self->mark.fd >= 0 ? voted_mark_write(&self->mark, &mark, /* sync= */ false) : 0;
 }
 
 int safety_store_write_with(struct safety_store *self, struct voting_record *record)
 {
     record->sequence = store_sequence(self->store) + 1;
+    record->entry = 0;
     size_t size = voting_record_encode(self->record_bytes, record);
     self->ops[self->op_count] = (struct store_op){.kind = STORE_PUT,
                                                   .table = self->meta,
@@ -100,9 +109,8 @@ int safety_store_write_with(struct safety_store *self, struct voting_record *rec
     self->record = *record;
     for (size_t i = 0; i < self->op_count; i++)
         free(self->memory[i]);
-    self->op_count = 0;
-    struct voted_mark mark = safety_store_mark_of(record);
-    return self->mark.fd >= 0 ? voted_mark_write(&self->mark, &mark, /* sync= */ false) : 0;
+    self->op_count = self->journaled_count = 0;
+    return write_mark(self);
 }
 
 int safety_store_flush(struct safety_store *self)
@@ -128,7 +136,10 @@ int safety_store_vote(struct safety_store *self, const struct safety_store_vote 
     struct voting_record record = self->record;
     record.has_voting = true;
     record.voting = *vote->voting;
-    return safety_store_write_with(self, &record);
+    rc = safety_journal_append(self, &record);
+    if (rc == ERR_FULL)
+        return safety_store_write_with(self, &record);
+    return rc == 0 ? write_mark(self) : rc;
 }
 
 int safety_store_commit(struct safety_store *self, const struct consensus_commit *commit, const struct span *bodies,
@@ -318,7 +329,8 @@ static int visit_open(struct safety_store *self, const struct open_keys *keys, s
 int safety_store_each_open(struct safety_store *self, safety_store_visit_fn *visit, void *context)
 {
     struct open_keys keys = {0};
-    int rc = store_each_bytes(self->store, self->open, span_of(NULL, 0), collect_open, &keys);
+    int rc = safety_store_flush(self);
+    rc = rc < 0 ? rc : store_each_bytes(self->store, self->open, span_of(NULL, 0), collect_open, &keys);
     rc = rc == 0 ? visit_open(self, &keys, visit, context) : rc;
     free(keys.ids);
     free(keys.heights);
@@ -385,6 +397,7 @@ void safety_store_close(struct safety_store **self)
     for (size_t i = 0; i < (*self)->op_count; i++)
         free((*self)->memory[i]);
     voted_mark_close(&(*self)->mark);
+    journal_close(&(*self)->journal);
     store_close(&(*self)->store);
     free(*self);
     *self = NULL;

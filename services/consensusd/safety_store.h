@@ -1,9 +1,9 @@
 /* safety_store.h - what consensusd must not forget: the voting state, the blocks it voted for, the committed blocks,
  * proofs of equivocation that no block has yet.
  *
- * The voting state and the block voted for are written in one synced transaction before the vote leaves. A commit needs
- * no sync of its own: if it is lost, the certificates that it followed from arrive again; so it waits for the next
- * write.
+ * The voting state and the block voted for are on disk before the vote leaves: in one synced write of the journal,
+ * which the store follows with its next write, or in the store itself. A commit needs no sync of its own: if it is
+ * lost, the certificates that it followed from arrive again; so it waits for the next write of either.
  *
  * Not pure: files. Ownership: see each function. Threads: one owner.
  */
@@ -68,7 +68,8 @@ struct safety_store_block {
 };
 void safety_store_block_deinit(struct safety_store_block *block);
 
-/* Write the voting state, and the block voted for with its parent's certificate, and what was queued. Synced. */
+/* Write the voting state, and the block voted for with its parent's certificate, and what was queued. Synced, in the
+ * journal or the store. */
 struct safety_store_vote {
     const struct consensus_voting *voting;
     const struct block_header *header; /* NULL: no block */
@@ -79,12 +80,13 @@ struct safety_store_vote {
 };
 MUST_USE int safety_store_vote(struct safety_store *self, const struct safety_store_vote *vote);
 
-/* Queue a committed block for the next write; its bodies come along unless they are stored. Returns 0 or -ENOMEM. */
+/* Queue a committed block for the next write of journal or store; its bodies come along unless they are stored. Returns
+ * 0 or -ENOMEM. */
 MUST_USE int safety_store_commit(struct safety_store *self, const struct consensus_commit *commit,
                                  const struct span *bodies, size_t body_count);
 /* Queue the removal of an abandoned block that was voted for. */
 MUST_USE int safety_store_forget(struct safety_store *self, const struct hash *id, uint64_t height);
-/* Write what is queued. */
+/* Write what is queued into the store, also what the journal has already. */
 MUST_USE int safety_store_flush(struct safety_store *self);
 
 /* Keep the proof against this validator, in place of an earlier one; synced. */

@@ -9,6 +9,7 @@
 #include "common/base/err.h"
 #include "common/edge/log.h"
 #include "services/consensusd/safety_codec.h"
+#include "services/consensusd/safety_journal.h"
 #include "services/consensusd/safety_store_state.h"
 
 enum { MAP_BYTES_START = 64 << 20 };
@@ -34,6 +35,17 @@ static int check_identity(const struct safety_store_options *options, const stru
               same_chain ? "validator's key" : "genesis file",
               "look at DATA_DIR, SIGN_KEY_FILE, VOTED_MARK_FILE and GENESIS_FILE: they are of different validators");
     return ERR_CONFIG;
+}
+
+#define DO_LOOK_AT_DATA_DIR "see that DATA_DIR can be written by this process alone and has room"
+
+static int load_journal(struct journal_content *out, const struct safety_store_options *options)
+{
+    int rc = voting_store_load_journal(out, options->path);
+    if (rc < 0)
+        log_error("safety.journal", "file=%s/journal error=\"%s\" do=\"%s\"", options->path, err_text(rc),
+                  DO_LOOK_AT_DATA_DIR);
+    return rc;
 }
 
 static int open_tables(struct safety_store *self)
@@ -68,6 +80,58 @@ static int probe(struct store *store)
     rc = rc == 0 || rc == ERR_NOT_FOUND ? store_table_open(store, "open", STORE_KEYS_BYTES, &open) : rc;
     rc = rc == 0 ? store_each_bytes(store, open, span_of(NULL, 0), see_open, NULL) : rc;
     return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* Void of entries: what they say is in the store, or of no use. */
+static int open_journal(struct safety_store *self, const struct safety_store_options *options)
+{
+    char path[PATH_MAX];
+    int rc = voting_store_journal_path(path, options->path);
+    journal_close(&self->journal);
+    rc = rc == 0 ? journal_open(&self->journal, path) : rc;
+    if (rc < 0)
+        log_error("safety.journal", "file=%s/journal error=\"%s\" do=\"%s\"", options->path, err_text(rc),
+                  DO_LOOK_AT_DATA_DIR);
+    return rc;
+}
+
+static int see_voted_view(void *context, uint32_t index, struct span payload)
+{
+    uint64_t *view = context;
+    struct voting_record record;
+    struct bytes_reader reader = bytes_reader_of(payload);
+    int rc = voting_store_get_entry(&record, &reader, index);
+    if (rc == 0 && safety_store_mark_of(&record).last_voted_view > *view)
+        *view = safety_store_mark_of(&record).last_voted_view;
+    return rc;
+}
+
+static bool floor_is_above(uint64_t floor_view, const struct journal_content *journal)
+{
+    uint64_t view = 0;
+    int rc = journal_each(journal, journal_generation(journal), see_voted_view, &view);
+    return rc == 0 && floor_view > 0 && floor_view >= view;
+}
+
+/* Of a later write than the store's last one: the store is an older copy, or a new one in the place of one that was
+ * used. */
+static bool journal_is_ahead(const struct safety_store *self, const struct journal_content *journal)
+{
+    return journal_generation(journal) > self->record.sequence;
+}
+
+/* The journal says what was voted for behind the store's last write. One that is ahead is refused, unless the operator
+ * has said with a floor at or above every view of it that the store was lost. */
+static int follow_journal(struct safety_store *self, const struct safety_store_options *options,
+                          const struct journal_content *journal)
+{
+    const char *why = "";
+    int rc = voting_store_follow(&self->record, journal, &why);
+    if (rc < 0)
+        return refuse(options, rc, why, DO_RECREATE);
+    if (!journal_is_ahead(self, journal) || floor_is_above(options->floor_view, journal))
+        return 0;
+    return refuse(options, ERR_CONFIG, "it is older than the journal beside it", DO_RECREATE);
 }
 
 /* Without a record there is nothing else either: it is part of the first write. */
@@ -108,7 +172,7 @@ static int compare_mark(struct safety_store *self, const struct safety_store_opt
     rc = rc == 0 ? check_identity(options, &mark.chain_id, &mark.key, options->mark_path) : rc;
     if (rc < 0)
         return rc;
-    bool older = mark.last_voted_view > voted_view || mark.sequence > self->record.sequence;
+    bool older = mark.last_voted_view > voted_view || mark.sequence > voting_record_number(&self->record);
     self->mark_is_void = older;
     if (!older || mark.last_voted_view == 0 || options->floor_view >= mark.last_voted_view)
         return 0;
@@ -116,8 +180,9 @@ static int compare_mark(struct safety_store *self, const struct safety_store_opt
               "mark=%s mark_voted_view=%" PRIu64 " store_voted_view=%" PRIu64 " mark_sequence=%" PRIu64
               " store_sequence=%" PRIu64,
               LOG_QUOTE_TEXT(options->mark_path), mark.last_voted_view, voted_view, mark.sequence,
-              self->record.sequence);
-    return refuse(options, ERR_CONFIG, "it is older than the last use of the key", DO_RECREATE);
+              voting_record_number(&self->record));
+    return refuse(options, ERR_CONFIG, "it, with the journal beside it, is older than the last use of the key",
+                  DO_RECREATE);
 }
 
 static int open_mark(struct safety_store *self, const struct safety_store_options *options)
@@ -147,24 +212,38 @@ static int begin(struct safety_store *self, const struct safety_store_options *o
     return rc == 0 && self->mark.fd >= 0 ? voted_mark_write(&self->mark, &mark, /* sync= */ true) : rc;
 }
 
+static int start(struct safety_store *self, const struct safety_store_options *options,
+                 const struct journal_content *journal)
+{
+    int rc = read_record(self, options);
+    rc = rc == 0 ? follow_journal(self, options, journal) : rc;
+    rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;
+    /* Else the writes of a new store would reach its number, and make it the new one's. */
+    rc = rc == 0 && journal_is_ahead(self, journal) ? open_journal(self, options) : rc;
+    rc = rc == 0 ? open_tables(self) : rc;
+    rc = rc == 0 ? safety_journal_replay(self, journal) : rc;
+    rc = rc == 0 ? begin(self, options) : rc;
+    return rc == 0 ? open_journal(self, options) : rc;
+}
+
 int safety_store_open(struct safety_store **out, const struct safety_store_options *options)
 {
     CLEANUP(safety_store_close) struct safety_store *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->mark.fd = -1;
+    self->mark.fd = self->journal.fd = -1;
     struct store_options store = {.path = options->path,
                                   .map_bytes = MAP_BYTES_START,
                                   .map_bytes_max = options->map_bytes_max,
                                   .table_count_max = VOTING_STORE_TABLES_MAX,
                                   .probe = probe};
+    struct journal_content journal = {0};
     int rc = store_open(&self->store, &store);
     if (rc == ERR_CORRUPT)
         return refuse(options, rc, "it is damaged", DO_RECREATE);
-    rc = rc == 0 ? read_record(self, options) : rc;
-    rc = rc == 0 && options->mark_path ? compare_mark(self, options) : rc;
-    rc = rc == 0 ? open_tables(self) : rc;
-    rc = rc == 0 ? begin(self, options) : rc;
+    rc = rc == 0 ? load_journal(&journal, options) : rc;
+    rc = rc == 0 ? start(self, options, &journal) : rc;
+    journal_content_deinit(&journal);
     if (rc < 0)
         return rc;
     rc = store_last_height(self->store, self->blocks, &self->height);

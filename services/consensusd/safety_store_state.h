@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/edge/journal.h"
 #include "common/edge/store.h"
 #include "common/edge/voted_mark.h"
 #include "common/edge/voting_store.h"
@@ -19,6 +20,8 @@ struct safety_store {
     struct store_op ops[SAFETY_STORE_OPS_MAX + 1];
     uint8_t *memory[SAFETY_STORE_OPS_MAX];
     size_t op_count;
+    size_t journaled_count; /* of them, the first: they are in the journal */
+    struct journal journal;
     uint64_t height;
     uint64_t height_first;       /* lowest committed block here; 0: none */
     struct voting_record record; /* as it is on disk */

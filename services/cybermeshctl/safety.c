@@ -62,7 +62,7 @@ static json_t *record_json(const struct voting_record *record)
     json_t *out =
         json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "checksum_ok", 1, "chain_id",
                   hex_json(record->chain_id.bytes, HASH_BYTES), "key", hex_json(record->key.bytes, SIGN_PUBLIC_BYTES),
-                  "starts", number(record->starts), "sequence", number(record->sequence), "floor_view",
+                  "starts", number(record->starts), "sequence", number(voting_record_number(record)), "floor_view",
                   number(record->floor_view), "has_voted", record->has_voting, "last_voted_view",
                   number(record->has_voting ? record->voting.last_voted_view : 0));
     if (out && record->has_voting)
@@ -88,7 +88,7 @@ static bool add_mark(json_t *to, const struct voting_record *record, const struc
     uint64_t voted_view = record->has_voting ? record->voting.last_voted_view : 0;
     bool same = hash_equal(&content->chain_id, &record->chain_id) &&
                 memcmp(content->key.bytes, record->key.bytes, SIGN_PUBLIC_BYTES) == 0;
-    bool ahead = content->sequence > record->sequence || content->last_voted_view > voted_view;
+    bool ahead = content->sequence > voting_record_number(record) || content->last_voted_view > voted_view;
     json_object_set_new(to, "mark",
                         json_pack("{s:s, s:o, s:o, s:o, s:b, s:b}", "file", mark->path, "starts",
                                   number(content->starts), "sequence", number(content->sequence), "last_voted_view",

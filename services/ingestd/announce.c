@@ -1,26 +1,58 @@
-/* announce.c - a ring of acknowledgements from `settled` to `next`. */
+/* announce.c - a ring of notices from `settled` to `next`; `given` goes through it and back after a failure. */
 #include "services/ingestd/announce.h"
 
 #include <assert.h>
-#include <string.h>
+#include <stdlib.h>
 
 enum { HEIGHT_BITS = 47 }; /* of a tag; the round stands above */
+
+static struct announce_held *at(struct announce *self, uint64_t height)
+{
+    return &self->held[height % ANNOUNCE_COUNT_MAX];
+}
 
 void announce_start(struct announce *self, int64_t next)
 {
     *self = (struct announce){.started = true, .next = next < 1 ? 1 : (uint64_t)next};
+    self->given = self->next;
     self->settled = self->next;
     self->committed = next < 1 ? 0 : self->next;
 }
 
-bool announce_has_room(const struct announce *self)
+static void settle_first(struct announce *self)
 {
-    return self->started && self->next - self->settled < ANNOUNCE_OUTSTANDING_MAX;
+    struct announce_held *held = at(self, self->settled);
+    self->bytes -= held->size;
+    free(held->notice);
+    *held = (struct announce_held){0};
+    self->settled++;
+}
+
+void announce_deinit(struct announce *self)
+{
+    while (self->settled < self->next)
+        settle_first(self);
+    *self = (struct announce){0};
 }
 
 bool announce_wants(const struct announce *self, uint64_t height)
 {
-    return announce_has_room(self) && height == self->next;
+    return self->started && height == self->next && self->next - self->settled < ANNOUNCE_COUNT_MAX &&
+           self->bytes < ANNOUNCE_BYTES_MAX;
+}
+
+bool announce_asks(const struct announce *self)
+{
+    return self->started && self->next - self->settled <= ANNOUNCE_COUNT_MAX / 2 &&
+           self->bytes <= ANNOUNCE_BYTES_MAX / 2;
+}
+
+void announce_add_take(struct announce *self, uint8_t **notice, size_t size)
+{
+    assert(*notice && announce_wants(self, self->next));
+    *at(self, self->next) = (struct announce_held){.notice = TAKE(*notice), .size = size};
+    self->bytes += size;
+    self->next++;
 }
 
 static uint64_t tag_of(const struct announce *self, uint64_t height)
@@ -28,32 +60,39 @@ static uint64_t tag_of(const struct announce *self, uint64_t height)
     return (uint64_t)self->round << HEIGHT_BITS | (height & ((UINT64_C(1) << HEIGHT_BITS) - 1));
 }
 
-uint64_t announce_sent(struct announce *self, uint64_t height)
+bool announce_give(struct announce *self, struct announce_notice *out)
 {
-    assert(announce_wants(self, height));
-    self->acknowledged[height % ANNOUNCE_OUTSTANDING_MAX] = false;
-    self->next++;
-    return tag_of(self, height);
+    if (self->given == self->settled)
+        self->burst_end = self->settled + ANNOUNCE_OUTSTANDING_MAX;
+    if (self->given == self->next || self->given == self->burst_end)
+        return false;
+    struct announce_held *held = at(self, self->given);
+    held->acknowledged = false;
+    *out = (struct announce_notice){
+        .height = self->given, .value = span_of(held->notice, held->size), .tag = tag_of(self, self->given)};
+    self->given++;
+    assert(self->given <= self->next && self->given - self->settled <= ANNOUNCE_OUTSTANDING_MAX);
+    return true;
 }
 
 static void begin_again(struct announce *self)
 {
-    self->next = self->settled;
+    self->given = self->settled;
     self->round++;
 }
 
 void announce_delivered(struct announce *self, uint64_t tag, bool ok)
 {
     uint64_t height = tag & ((UINT64_C(1) << HEIGHT_BITS) - 1);
-    if (tag != tag_of(self, height) || height < self->settled || height >= self->next)
+    if (tag != tag_of(self, height) || height < self->settled || height >= self->given)
         return;
     if (!ok) {
         begin_again(self);
         return;
     }
-    self->acknowledged[height % ANNOUNCE_OUTSTANDING_MAX] = true;
-    while (self->settled < self->next && self->acknowledged[self->settled % ANNOUNCE_OUTSTANDING_MAX])
-        self->settled++;
+    at(self, height)->acknowledged = true;
+    while (self->settled < self->given && at(self, self->settled)->acknowledged)
+        settle_first(self);
 }
 
 bool announce_commit_due(struct announce *self, uint64_t *next)

@@ -1,41 +1,70 @@
-/* announce.h - which heights have been announced, and up to which the broker has acknowledged them.
+/* announce.h - the ring of commit notices: which are made, which were given to the broker, which it has acknowledged.
  *
- * Heights are announced in order, at most ANNOUNCE_OUTSTANDING_MAX ahead of the last one in order that is acknowledged.
- * What the broker has not got for sure is announced again, and all behind it, too.
+ * Notices are made in height order and stay here until they and all before them are acknowledged. They are given to the
+ * broker in that order, in bursts of ANNOUNCE_OUTSTANDING_MAX; the next burst begins when all that was given is
+ * acknowledged. What the broker has not got for sure is given again, and all behind it, too.
  *
- * Pure. Threads: one owner.
+ * Pure but for memory. Ownership: notices are taken and freed here. Threads: one owner.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/attr.h"
+#include "common/base/span.h"
 
-/* librdkafka 2.0 sends nothing more of a partition while 5 records are in flight, and its thread spins as long as more
- * are queued. */
-enum { ANNOUNCE_OUTSTANDING_MAX = 4 };
+enum {
+    ANNOUNCE_OUTSTANDING_MAX = 4, /* librdkafka 2.0 sends nothing more of a partition while 5 records are in flight, and
+                                   * its thread spins as long as more are queued */
+    ANNOUNCE_COUNT_MAX = 32,      /* notices held */
+    ANNOUNCE_BYTES_MAX =
+        1 << 20, /* of notices held, but for the one that reaches it; a notice of 10000 ids is 380 KB */
+};
 
 struct announce {
     bool started;
-    uint64_t next;      /* the height to be announced next, 1 and above */
+    uint64_t next;      /* the height whose notice is to be made next, 1 and above */
+    uint64_t given;     /* all heights below were given to the broker in this round */
+    uint64_t burst_end; /* heights from here on belong to later bursts */
     uint64_t settled;   /* all heights below are acknowledged */
     uint64_t committed; /* `settled` when it was last written down; 0: never */
-    uint16_t round;     /* how often announcing began again */
-    bool acknowledged[ANNOUNCE_OUTSTANDING_MAX];
+    uint16_t round;     /* how often giving began again */
+    size_t bytes;       /* of the notices held: those of settled..next-1 */
+    struct announce_held {
+        uint8_t *notice;
+        size_t size;
+        bool acknowledged;      /* in this round */
+    } held[ANNOUNCE_COUNT_MAX]; /* notice of height h at h % ANNOUNCE_COUNT_MAX */
 };
 
-/* Begin behind what was announced before: next is the committed offset, or -1 when there is none. */
+/* A notice for the broker. */
+struct announce_notice {
+    uint64_t height;
+    struct span value; /* on loan until it is acknowledged */
+    uint64_t tag;      /* what it is called in announce_delivered(); the top bit is 0 */
+};
+
+/* Begin behind what was announced before: next is the committed offset, or -1 when there is none. All zero is one that
+ * has not begun. */
 void announce_start(struct announce *self, int64_t next);
 
-/* Is this height to be announced now? */
+/* Free what is held. */
+void announce_deinit(struct announce *self);
+
+/* Is the notice of this height the next one, and is there room for it? */
 bool announce_wants(const struct announce *self, uint64_t height);
 
-/* May the next one be announced as soon as its block is known? */
-bool announce_has_room(const struct announce *self);
+/* Is the block of the next height to be asked for when it did not come by itself? When half of the room is free, so
+ * that one answer serves for many. */
+bool announce_asks(const struct announce *self);
 
-/* The height (that is wanted) was given to the broker; what it is called there. */
-uint64_t announce_sent(struct announce *self, uint64_t height);
+/* Take the notice, of size bytes from malloc, of the next height (which is wanted); *notice is NULL afterwards. */
+void announce_add_take(struct announce *self, uint8_t **notice, size_t size);
+
+/* The next notice for the broker, which counts as given. False: none for the time being. */
+MUST_USE bool announce_give(struct announce *self, struct announce_notice *out);
 
 /* The broker has it (ok), or may not have it. Words about an earlier round mean nothing. */
 void announce_delivered(struct announce *self, uint64_t tag, bool ok);

@@ -25,16 +25,29 @@ static void announce_later(struct ingestd *self)
     self->announce_not_before_ms = loop_now_ms() + ANNOUNCE_RETRY_MS;
 }
 
-static bool announce_is_open(const struct ingestd *self)
+static bool announce_rests(const struct ingestd *self)
 {
-    return announce_has_room(&self->announce) && loop_now_ms() >= self->announce_not_before_ms;
+    return loop_now_ms() < self->announce_not_before_ms;
 }
 
-static int produce_notice(struct ingestd *self, const struct feed_codec_block *block, struct span value, uint64_t tag)
+static void announce_block(struct ingestd *self, const struct feed_codec_block *block)
+{
+    if (!announce_wants(&self->announce, block->height))
+        return;
+    uint8_t *event = NULL;
+    size_t size = 0;
+    int rc = commit_event_encode(block, self->config->commits_topic, &self->control_key, &event, &size);
+    if (rc < 0)
+        announce_later(self);
+    else
+        announce_add_take(&self->announce, &event, size);
+}
+
+static int produce_notice(struct ingestd *self, const struct announce_notice *notice)
 {
     uint8_t key[8];
     struct bytes_writer writer = bytes_writer_of(key, sizeof key);
-    bytes_put_u64(&writer, block->height);
+    bytes_put_u64(&writer, notice->height);
     const struct kafka_header headers[] = {
         {"version", span_text("1")},
         {"type", span_text("CommitEvent")},
@@ -44,32 +57,15 @@ static int produce_notice(struct ingestd *self, const struct feed_codec_block *b
                                              .topic = self->config->commits_topic,
                                              .partition = COMMITS_PARTITION,
                                              .key = bytes_written(&writer),
-                                             .value = value,
+                                             .value = notice->value,
                                              .headers = headers,
                                              .header_count = ARRAY_COUNT(headers),
-                                             .tag = tag,
+                                             .tag = notice->tag,
                                          });
 }
 
-static void announce_block(struct ingestd *self, const struct feed_codec_block *block)
-{
-    if (!announce_is_open(self) || !announce_wants(&self->announce, block->height))
-        return;
-    uint8_t *event = NULL;
-    size_t size = 0;
-    int rc = commit_event_encode(block, self->config->commits_topic, &self->control_key, &event, &size);
-    if (rc < 0) {
-        announce_later(self);
-        return;
-    }
-    uint64_t tag = announce_sent(&self->announce, block->height);
-    rc = produce_notice(self, block, span_of(event, size), tag);
-    free(event);
-    if (rc < 0)
-        follow_delivered(self, tag, rc);
-}
-
-void follow_delivered(struct ingestd *self, uint64_t tag, int rc)
+/* The broker's or the producer's word about a notice. */
+static void on_word(struct ingestd *self, uint64_t tag, int rc)
 {
     if (rc < 0) {
         log_limited(&self->unsent_log, LOG_LEVEL_WARN, "notice.unsent", "height=%" PRIu64 " error=\"%s\"",
@@ -77,6 +73,22 @@ void follow_delivered(struct ingestd *self, uint64_t tag, int rc)
         announce_later(self);
     }
     announce_delivered(&self->announce, tag, rc == 0);
+}
+
+static void give_notices(struct ingestd *self)
+{
+    struct announce_notice notice;
+    while (!announce_rests(self) && announce_give(&self->announce, &notice)) {
+        int rc = produce_notice(self, &notice);
+        if (rc < 0)
+            on_word(self, notice.tag, rc);
+    }
+}
+
+void follow_delivered(struct ingestd *self, uint64_t tag, int rc)
+{
+    on_word(self, tag, rc);
+    give_notices(self);
 }
 
 void follow_commit(struct ingestd *self, uint32_t wait_ms)
@@ -155,7 +167,7 @@ static void send_question(struct ingestd *self, const struct bytes_writer *write
 
 static void ask(struct ingestd *self)
 {
-    uint64_t announce = announce_is_open(self) ? self->announce.next : 0;
+    uint64_t announce = announce_asks(&self->announce) && !announce_rests(self) ? self->announce.next : 0;
     struct feed_question question = feed_ask(&self->feed, announce, loop_now_ms());
     uint8_t buffer[QUESTION_BYTES];
     struct bytes_writer writer = bytes_writer_of(buffer, sizeof buffer);
@@ -191,6 +203,7 @@ static void look_up(struct ingestd *self)
 
 void follow_tick(struct ingestd *self)
 {
+    give_notices(self);
     ask(self);
     look_up(self);
 }
@@ -308,6 +321,7 @@ static void on_message(struct ingestd *self, enum ingestd_arrow arrow, const str
         return;
     }
     intake_flow(self);
+    give_notices(self);
     ask(self);
 }
 

@@ -345,6 +345,7 @@ void ingestd_destroy(struct ingestd **self_)
     metrics_destroy(&self->metrics);
     pending_destroy(&self->pending);
     offsets_destroy(&self->offsets);
+    announce_deinit(&self->announce);
     producers_release(&self->producers);
     loop_destroy(&self->loop);
     genesis_destroy(&self->genesis);

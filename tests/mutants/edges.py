@@ -3,6 +3,7 @@
 from mutant import mutant
 
 OFFSETS, INTAKE, PERSIST = "services/ingestd/offsets.c", "services/ingestd/intake.c", "services/persistd/persist.c"
+ANNOUNCE, FOLLOW = "services/ingestd/announce.c", "services/ingestd/follow.c"
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
 PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
 PEER_METER = "common/base/peer_meter.c"
@@ -37,6 +38,46 @@ MUTANTS = [
     admission_submit(self);
     intake_finish(self, &check->tx_id);
     return added;""")),
+    mutant("notices-out-without-bound", "at most 4 notices are unacknowledged at librdkafka", "ingestd_announce",
+           (ANNOUNCE, "self->burst_end = self->settled + ANNOUNCE_OUTSTANDING_MAX;",
+            "self->burst_end = self->settled + ANNOUNCE_COUNT_MAX;"),
+           (ANNOUNCE, " && self->given - self->settled <= ANNOUNCE_OUTSTANDING_MAX);", ");")),
+    mutant("notices-out-one-by-one", "the next notices are given together, when all that were given are acknowledged",
+           "ingestd_announce",
+           (ANNOUNCE, "    if (self->given == self->settled)\n", "")),
+    mutant("notices-held-without-bound", "at most 32 notices wait for the broker", "ingestd_announce",
+           (ANNOUNCE, " && self->next - self->settled < ANNOUNCE_COUNT_MAX &&", " &&")),
+    mutant("notice-bytes-held-without-bound", "notices of 1 MiB wait for the broker, and the one that reaches it",
+           "ingestd_announce",
+           (ANNOUNCE, " &&\n           self->bytes < ANNOUNCE_BYTES_MAX;", ";")),
+    mutant("notices-asked-for-one-by-one", "blocks to be announced are asked for when half of the room is free",
+           "ingestd_announce",
+           (ANNOUNCE, "self->next - self->settled <= ANNOUNCE_COUNT_MAX / 2",
+            "self->next - self->settled < ANNOUNCE_COUNT_MAX")),
+    mutant("large-notices-asked-for-one-by-one", "blocks to be announced are asked for when half of the bytes are free",
+           "ingestd_announce", (ANNOUNCE, "self->bytes <= ANNOUNCE_BYTES_MAX / 2;", "self->bytes < ANNOUNCE_BYTES_MAX;")),
+    mutant("notices-not-given-again", "after a failure notices are given again from the first that is not acknowledged",
+           "ingestd_announce", (ANNOUNCE, "    self->given = self->settled;\n    self->round++;\n", "    self->round++;\n")),
+    mutant("notices-of-an-earlier-round", "the broker's word about an earlier round means nothing", "ingestd_announce",
+           (ANNOUNCE, "    if (tag != tag_of(self, height) || height", "    if (height")),
+    mutant("notice-acknowledged-for-good", "what is given again is to be acknowledged again", "ingestd_announce",
+           (ANNOUNCE, "    held->acknowledged = false;\n", "")),
+    mutant("notice-settled-before-given-again", "only what was given in this round is settled", "ingestd_announce",
+           (ANNOUNCE, "    while (self->settled < self->given && at", "    while (self->settled < self->next && at")),
+    mutant("notice-settled-alone", "a notice is settled when all before it are acknowledged", "ingestd_announce",
+           (ANNOUNCE, "self->settled < self->given && at(self, self->settled)->acknowledged)", "self->settled <= height)")),
+    mutant("notice-freed-too-early", "a notice stays until all before it are acknowledged", "ingestd_announce",
+           (ANNOUNCE, "    at(self, height)->acknowledged = true;\n",
+            """    at(self, height)->acknowledged = true;
+    free(at(self, height)->notice);
+    at(self, height)->notice = NULL;
+""")),
+    mutant("notice-never-freed", "a notice that is settled is freed", "ingestd_announce",
+           (ANNOUNCE, "    free(held->notice);\n", "")),
+    mutant("notice-asked-for-twice", "the block of a notice that waits for the broker is not asked for again",
+           "ingestd_ingestd", (FOLLOW, "? self->announce.next : 0;", "? self->announce.given : 0;")),
+    mutant("notice-without-a-wait", "after a failed delivery nothing is given for a second", "ingestd_ingestd",
+           (FOLLOW, "    while (!announce_rests(self) && announce_give(", "    while (announce_give(")),
     mutant("acknowledged-before-written", "executord hears of a height as stored only after the database has it",
            "persistd_persist",
            (PERSIST, """    move(self, PERSIST_WRITING);

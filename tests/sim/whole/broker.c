@@ -5,6 +5,7 @@
  * one that is reported as ERR_RETRY.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/base/bytes.h"
@@ -13,7 +14,13 @@
 #include "tests/sim/whole/bus.h"
 #include "tests/sim/whole/world.h"
 
-enum { ARRIVE_US_MAX = 3000, JOIN_US_MAX = 50000, RETRY_PPM = 20000, PARTITIONS_ALL = TOPICS * PARTITIONS };
+enum {
+    ARRIVE_US_MAX = 3000,
+    JOIN_US_MAX = 50000,
+    RETRY_PPM = 20000,
+    PARTITIONS_ALL = TOPICS * PARTITIONS,
+    NOTICES_OUTSTANDING_MAX = 4, /* with more, librdkafka's thread spins */
+};
 
 struct log {
     struct broker_record *items;
@@ -426,6 +433,15 @@ static void read_dead_letter(struct outstanding *out, const struct kafka_record 
     snprintf(out->reason, sizeof out->reason, "%.*s", (int)reason.size, (const char *)reason.data);
 }
 
+static void judge_outstanding(const struct kafka_producer *self)
+{
+    size_t count = 0;
+    for (const struct outstanding *record = self->first; record; record = record->next)
+        count += !record->dead_letter && record->rc >= 0;
+    if (count > NOTICES_OUTSTANDING_MAX)
+        violate("v%" PRIu32 " has %zu commit notices out", self->process->validator, count);
+}
+
 int kafka_produce(struct kafka_producer *self, const struct kafka_record *record)
 {
     if (!world_point() || self->broken)
@@ -440,6 +456,7 @@ int kafka_produce(struct kafka_producer *self, const struct kafka_record *record
     *self->last = added;
     self->last = &added->next;
     self->count++;
+    judge_outstanding(self);
     arrive_later(self, world_now_us() + 1 + world_below(ARRIVE_US_MAX));
     return 0;
 }

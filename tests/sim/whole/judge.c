@@ -25,7 +25,6 @@
 #include "common/base/reason.h"
 #include "common/base/tx.h"
 #include "common/base/voting.h"
-#include "common/edge/voting_store.h"
 #include "proto/outcome.pb-c.h"
 #include "services/consensusd/consensus_codec.h"
 #include "tests/sim/whole/bus.h"
@@ -368,7 +367,7 @@ static void must_be_on_disk(uint32_t validator, uint64_t view, const struct hash
 {
     struct voting_record record;
     const struct process *process = &world.validators[validator].stages[STAGE_CONSENSUSD];
-    if (voting_record_decode(&record, disk_value(process->disks, VOTING_STORE_META, VOTING_STORE_KEY)) != 0) {
+    if (disk_voting(&record, process->disks) != 0) {
         violate("v%" PRIu32 " speaks without a voting state", validator);
         return;
     }

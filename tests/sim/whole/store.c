@@ -1,7 +1,7 @@
-/* store.c - common/edge/store.h and voted_mark.h in memory: what a process leaves behind when it ends.
+/* store.c - common/edge/store.h, journal_file.h and voted_mark.h in memory: what a process leaves behind when it ends.
  *
  * A write is one transaction, synced: it takes the disk's time, and a kill meanwhile leaves all of it or nothing. It
- * may fail, and then nothing has changed.
+ * may fail, and then nothing has changed. Of an entry of the journal a kill may leave the first pages.
  */
 #include "common/edge/store.h"
 
@@ -10,7 +10,9 @@
 
 #include "common/base/bytes.h"
 #include "common/base/err.h"
+#include "common/edge/journal_file.h"
 #include "common/edge/voted_mark.h"
+#include "common/edge/voting_store.h"
 #include "tests/sim/whole/world.h"
 
 enum { TABLES_MAX = 8, PATH_BYTES = 192, KEY_BYTES_MAX = 64 };
@@ -29,7 +31,7 @@ struct table {
     size_t count, capacity;
 };
 
-/* A file or a directory: a mark or a store. */
+/* A file or a directory: a mark, a journal or a store. */
 struct disk {
     char path[PATH_BYTES];
     struct table tables[TABLES_MAX];
@@ -37,6 +39,7 @@ struct disk {
     uint64_t sequence;
     bool has_mark;
     struct voted_mark mark, synced_mark;
+    struct journal_content journal;
     struct disk *next;
 };
 
@@ -77,6 +80,7 @@ void disk_free(struct disk **disks)
             table_cut(&disk->tables[i], 0, disk->tables[i].count);
             free(disk->tables[i].entries);
         }
+        journal_content_deinit(&disk->journal);
         free(disk);
     }
 }
@@ -179,7 +183,7 @@ static const struct table *table_find(const struct disk *disk, const char *name)
     return NULL;
 }
 
-struct span disk_value(const struct disk *disks, const char *table, const char *key)
+static struct span disk_value(const struct disk *disks, const char *table, const char *key)
 {
     for (const struct disk *each = disks; each; each = each->next) {
         const struct table *found = table_find(each, table);
@@ -188,6 +192,15 @@ struct span disk_value(const struct disk *disks, const char *table, const char *
             return span_of(found->entries[index].value, found->entries[index].value_size);
     }
     return (struct span){0};
+}
+
+int disk_voting(struct voting_record *out, const struct disk *disks)
+{
+    const char *why;
+    int rc = voting_record_decode(out, disk_value(disks, VOTING_STORE_META, VOTING_STORE_KEY));
+    for (const struct disk *each = disks; each && rc == 0; each = each->next)
+        rc = each->journal.bytes ? voting_store_follow(out, &each->journal, &why) : 0;
+    return rc;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
@@ -425,7 +438,7 @@ int voted_mark_read(struct voted_mark *out, const char *path)
     return 0;
 }
 
-int voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
+int voted_mark_write(struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
 {
     if (!world_point())
         return -EIO;
@@ -451,4 +464,58 @@ int voted_mark_open(struct voted_mark_file *out, const char *path, const struct 
 void voted_mark_close(struct voted_mark_file *file)
 {
     file->fd = -1;
+}
+
+/* --- the journal -------------------------------------------------------------------------------------------------- */
+
+static struct disk *journals[VALIDATORS_MAX]; /* as marks */
+
+static struct disk *journal_find(const char *path)
+{
+    struct disk *disk = disk_find(path);
+    if (!disk->journal.bytes)
+        disk->journal.bytes = must(calloc(1, JOURNAL_BYTES));
+    return disk;
+}
+
+int journal_load(struct journal_content *out, const char *path)
+{
+    out->bytes = memcpy(must(malloc(JOURNAL_BYTES)), journal_find(path)->journal.bytes, JOURNAL_BYTES);
+    return 0;
+}
+
+int journal_open(struct journal *out, const char *path)
+{
+    if (!world_point())
+        return -EIO;
+    int fd = (int)world.current->validator;
+    journals[fd] = journal_find(path);
+    memset(journals[fd]->journal.bytes, 0, JOURNAL_BYTES);
+    *out = (struct journal){.fd = fd, .slot_ = must(malloc(JOURNAL_SLOT_BYTES))};
+    return 0;
+}
+
+int journal_file_write(const struct journal *self, size_t size, uint32_t slot)
+{
+    struct process *process = world.current;
+    uint8_t *at = journals[self->fd]->journal.bytes + (size_t)slot * JOURNAL_SLOT_BYTES;
+    bool was_dead = process->dead;
+    if (!world_point()) {
+        if (!was_dead)
+            memcpy(at, self->slot_, world_below(size / JOURNAL_PAGE_BYTES + 1) * JOURNAL_PAGE_BYTES);
+        return -EIO;
+    }
+    if (world_chance(process->write_fail_ppm)) {
+        process->write_failed = true;
+        return -ENOSPC;
+    }
+    world_wait(world_below(process->write_us_max + 1));
+    memcpy(at, self->slot_, size);
+    return 0;
+}
+
+void journal_close(struct journal *self)
+{
+    free(self->slot_);
+    *self = (struct journal){.fd = -1};
 }

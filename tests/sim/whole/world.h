@@ -1,9 +1,9 @@
 /* world.h - whole validators on virtual time: what the files of this simulation share.
  *
  * The six processes of every validator are the real ones, shells and cores, as their *_new() makes them. What stands
- * under them is virtual: common/edge/{loop,workers,bus,store,voted_mark,kafka,admin,keyfile}.h, persistd's database.h
- * and feed_store.h, and apid's database.h, http.h and watch.h are implemented here a second time, on one queue of
- * events. So who asks whom, what is resumed by height after a restart, and every frame are the real thing.
+ * under them is virtual: common/edge/{loop,workers,bus,store,journal_file,voted_mark,kafka,admin,keyfile}.h, persistd's
+ * database.h and feed_store.h, and apid's database.h, http.h and watch.h are implemented here a second time, on one
+ * queue of events. So who asks whom, what is resumed by height after a restart, and every frame are the real thing.
  *
  * A run is a function of its seed. Time is in microseconds. A handler takes no time, but for synced writes; what a
  * process does behind one happens later. Threads: one owner, one world at a time per program.
@@ -24,6 +24,7 @@
 #include "common/base/map.h"
 #include "common/base/sign.h"
 #include "common/base/span.h"
+#include "common/base/voting.h"
 
 enum stage {
     STAGE_EXECUTORD,
@@ -179,8 +180,8 @@ void stages_producer_key(struct sign_key *out, uint32_t producer);
 /* --- edge files: what a life leaves behind ------------------------------------------------------------------------ */
 
 void disk_free(struct disk **disks);
-/* A value of a byte table; empty when there is none. */
-struct span disk_value(const struct disk *disks, const char *table, const char *key);
+/* The voting record that consensusd left. Returns 0 or ERR_CORRUPT (also: there is none). */
+MUST_USE int disk_voting(struct voting_record *out, const struct disk *disks);
 /* A power failure: what was written without a sync may be older. */
 void disk_lag(struct disk *disks);
 void broker_begin(void);

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/consensusd/samples.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -23,7 +24,7 @@
 
 struct story {
     char directory[32];
-    char path[64], file[96], mark[64], copy[96];
+    char path[64], file[96], journal[96], mark[64], copy[96], journal_copy[96];
     struct safety_store *store;
 };
 
@@ -64,6 +65,8 @@ static int setup(void **state)
         return -1;
     snprintf(s->path, sizeof s->path, "%s/data", s->directory);
     snprintf(s->file, sizeof s->file, "%s/data.mdb", s->path);
+    snprintf(s->journal, sizeof s->journal, "%s/journal", s->path);
+    snprintf(s->journal_copy, sizeof s->journal_copy, "%s/journal", s->directory);
     snprintf(s->mark, sizeof s->mark, "%s/key.voted", s->directory);
     snprintf(s->copy, sizeof s->copy, "%s/copy", s->directory);
     start(s);
@@ -114,7 +117,7 @@ static uint64_t marked_view(const struct story *s)
 
 static void copy_file(const char *to, const char *from)
 {
-    static uint8_t bytes[1 << 20];
+    static uint8_t bytes[JOURNAL_BYTES + 1];
     int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ssize_t size = read(in, bytes, sizeof bytes);
     assert_true(size > 0 && size < (ssize_t)sizeof bytes);
@@ -221,6 +224,7 @@ static void a_flipped_bit_in_the_voting_record_is_refused(void **state)
 {
     struct story *s = *state;
     vote_in(s, 20);
+    assert_int_equal(safety_store_flush(s->store), 0);
     safety_store_close(&s->store);
     uint8_t page[4096];
     struct signature vote = sample_signature(0x77);
@@ -279,13 +283,174 @@ static void an_older_copy_is_refused(void **state)
 {
     struct story *s = *state;
     vote_in(s, 20);
+    assert_int_equal(safety_store_flush(s->store), 0);
     copy_file(s->copy, s->file);
+    copy_file(s->journal_copy, s->journal);
     vote_in(s, 21);
+    assert_int_equal(safety_store_flush(s->store), 0);
     safety_store_close(&s->store);
     copy_file(s->file, s->copy);
+    copy_file(s->journal, s->journal_copy);
     assert_int_equal(open_rc(s), ERR_CONFIG);
     assert_int_equal(unlink(s->file), 0); /* and so is an empty one */
     assert_int_equal(open_rc(s), ERR_CONFIG);
+}
+
+/* --- the journal -------------------------------------------------------------------------------------------------- */
+
+/* The store is as old as it was; what was voted for since is in the journal alone. */
+static void an_older_journal_is_refused(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    copy_file(s->journal_copy, s->journal);
+    vote_in(s, 21);
+    safety_store_close(&s->store);
+    copy_file(s->journal, s->journal_copy);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+    assert_int_equal(unlink(s->journal), 0); /* and so is none */
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+}
+
+/* What is missing may be the timeout. */
+static void an_older_journal_of_the_same_view_is_refused(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    copy_file(s->journal_copy, s->journal);
+    vote_in(s, 20);
+    safety_store_close(&s->store);
+    copy_file(s->journal, s->journal_copy);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+}
+
+/* By the journal alone: it says that the store was written once more. */
+static void a_store_older_than_its_journal_is_refused(void **state)
+{
+    struct story *s = *state;
+    struct safety_store_options options = options_of(s);
+    options.mark_path = NULL;
+    vote_in(s, 20);
+    copy_file(s->copy, s->file);
+    assert_int_equal(safety_store_flush(s->store), 0);
+    vote_in(s, 21);
+    safety_store_close(&s->store);
+    struct voting_record record;
+    const char *why = "";
+    copy_file(s->file, s->copy);
+    assert_int_equal(voting_store_look(&record, s->path, &why), ERR_CORRUPT);
+    assert_string_equal(why, "the file is older than the journal beside it");
+    assert_int_equal(safety_store_open(&s->store, &options), ERR_CONFIG);
+    options.floor_view = 20; /* below what the journal has */
+    assert_int_equal(safety_store_open(&s->store, &options), ERR_CONFIG);
+    assert_int_equal(unlink(s->file), 0);
+    assert_int_equal(safety_store_open(&s->store, &options), ERR_CONFIG);
+    options.floor_view = 21;
+    assert_int_equal(safety_store_open(&s->store, &options), 0);
+    assert_null(safety_store_voting(s->store));
+    safety_store_close(&s->store);
+    options.floor_view = 0;
+    assert_int_equal(safety_store_open(&s->store, &options), 0);
+    assert_int_equal(safety_store_floor_view(s->store), 21);
+}
+
+static void a_journal_with_a_hole_is_refused(void **state)
+{
+    struct story *s = *state;
+    vote_in(s, 20);
+    vote_in(s, 21);
+    safety_store_close(&s->store);
+    flip(s->journal, 100, 1);
+    assert_int_equal(open_rc(s), ERR_CORRUPT);
+    struct voting_record record;
+    const char *why = "";
+    assert_int_equal(voting_store_look(&record, s->path, &why), ERR_CORRUPT);
+    assert_string_equal(why, "the journal beside the file is damaged or of another store");
+    flip(s->journal, 100, 1);
+    start(s);
+    assert_int_equal(voted_view(s), 21);
+}
+
+/* The last one may have been torn by a power failure; whether it was told, the mark says. */
+static void a_damaged_last_entry_is_refused_if_it_was_told(void **state)
+{
+    struct story *s = *state;
+    char mark_copy[96];
+    snprintf(mark_copy, sizeof mark_copy, "%s/mark", s->directory);
+    vote_in(s, 20);
+    copy_file(mark_copy, s->mark);
+    vote_in(s, 21);
+    safety_store_close(&s->store);
+    flip(s->journal, JOURNAL_SLOT_BYTES + 100, 1);
+    assert_int_equal(open_rc(s), ERR_CONFIG);
+    copy_file(s->mark, mark_copy);
+    start(s);
+    assert_int_equal(voted_view(s), 20);
+}
+
+/* Of the same write by its number, but of another validator, chain or run. */
+static void a_journal_of_another_store_is_refused(void **state)
+{
+    struct story *s = *state;
+    struct voting_record *record = &s->store->record;
+    const struct voting_record own = *record;
+    for (unsigned way = 0; way < 3; way++) {
+        record->key.bytes[0] ^= way == 0;
+        record->chain_id.bytes[0] ^= way == 1;
+        record->starts += way == 2;
+        vote_in(s, 20);
+        copy_file(s->journal_copy, s->journal);
+        *record = own;
+        journal_close(&s->store->journal);
+        assert_int_equal(journal_open(&s->store->journal, s->journal), 0);
+        safety_store_close(&s->store);
+        copy_file(s->copy, s->file);
+        copy_file(s->journal, s->journal_copy);
+        assert_int_equal(open_rc(s), ERR_CORRUPT);
+        assert_int_equal(unlink(s->file), 0);
+        assert_int_equal(unlink(s->journal), 0);
+        assert_int_equal(unlink(s->mark), 0);
+        start(s);
+        record = &s->store->record;
+    }
+}
+
+/* An entry is whole and what it says makes no sense: not of this program. */
+static void an_entry_that_cannot_be_read_is_refused(void **state)
+{
+    struct story *s = *state;
+    uint8_t bytes[VOTING_RECORD_BYTES_MAX + 64];
+    const uint8_t tails[][22] = {{STORE_PUT}, {STORE_PUT, 5}, {STORE_PUT, 0, [13] = 9}, {STORE_PUT, 0, [17] = 9}};
+    const size_t sizes[] = {1, 18, 18, 18};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct bytes_writer writer = bytes_writer_of(bytes, sizeof bytes);
+        voting_store_put_entry(&writer, &s->store->record);
+        bytes_put(&writer, tails[i], sizes[i]);
+        uint32_t index;
+        assert_int_equal(journal_append(&s->store->journal, s->store->record.sequence, bytes_written(&writer), &index),
+                         0);
+        safety_store_close(&s->store);
+        assert_int_equal(open_rc(s), ERR_CORRUPT);
+        assert_int_equal(unlink(s->journal), 0);
+        start(s);
+    }
+}
+
+/* Many votes, a few writes of the store between them, and no end that is told: nothing is forgotten. */
+static void whatever_the_journal_has_room_for_the_last_vote_is_known(void **state)
+{
+    struct story *s = *state;
+    for (uint64_t view = 20; view < 20 + 3 * JOURNAL_ENTRY_COUNT_MAX; view++) {
+        vote_in(s, view);
+        if (view % 11 == 0)
+            assert_int_equal(safety_store_flush(s->store), 0);
+        if (view % 7 == 0) {
+            safety_store_close(&s->store);
+            start(s);
+        }
+        assert_int_equal(voted_view(s), view);
+        assert_int_equal(marked_view(s), view);
+    }
 }
 
 static void a_used_store_wants_its_mark(void **state)
@@ -312,10 +477,23 @@ static void an_older_copy_of_the_same_view_is_refused(void **state)
     struct hash offender = sample_hash(9);
     vote_in(s, 20);
     copy_file(s->copy, s->file);
+    copy_file(s->journal_copy, s->journal);
     assert_int_equal(safety_store_put_evidence(s->store, &offender, span_text("proof")), 0);
     safety_store_close(&s->store);
     copy_file(s->file, s->copy);
+    copy_file(s->journal, s->journal_copy);
     assert_int_equal(open_rc(s), ERR_CONFIG);
+}
+
+/* The number of writes stands behind the domain, the chain's id, the key and the number of starts. */
+static unsigned newest_slot(const struct story *s)
+{
+    uint64_t sequences[2];
+    int fd = open(s->mark, O_RDONLY);
+    for (unsigned slot = 0; slot < 2; slot++)
+        assert_int_equal(pread(fd, &sequences[slot], 8, (off_t)slot * 512 + 24 + 32 + 32 + 8), 8);
+    close(fd);
+    return be64toh(sequences[1]) > be64toh(sequences[0]) ? 1 : 0;
 }
 
 static void a_torn_mark_is_the_one_before_it(void **state)
@@ -326,7 +504,7 @@ static void a_torn_mark_is_the_one_before_it(void **state)
     struct voted_mark mark;
     assert_int_equal(voted_mark_read(&mark, s->mark), 0);
     assert_int_equal(mark.last_voted_view, 21);
-    flip(s->mark, (off_t)(mark.sequence % 2) * 512 + 40, 1);
+    flip(s->mark, (off_t)newest_slot(s) * 512 + 40, 1);
     assert_int_equal(voted_mark_read(&mark, s->mark), 0);
     assert_int_equal(mark.last_voted_view, 20);
     safety_store_close(&s->store);
@@ -451,9 +629,9 @@ int __wrap_store_get(struct store *self, struct store_table table, struct store_
     return fails() ? -EIO : __real_store_get(self, table, key, visit, context);
 }
 
-int __real_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
-int __wrap_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
-int __wrap_voted_mark_write(const struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
+int __real_voted_mark_write(struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
+int __wrap_voted_mark_write(struct voted_mark_file *file, const struct voted_mark *mark, bool sync);
+int __wrap_voted_mark_write(struct voted_mark_file *file, const struct voted_mark *mark, bool sync)
 {
     marks_synced += sync;
     return fails() ? -EIO : __real_voted_mark_write(file, mark, sync);
@@ -464,6 +642,27 @@ int __wrap_voted_mark_open(struct voted_mark_file *out, const char *path, const 
 int __wrap_voted_mark_open(struct voted_mark_file *out, const char *path, const struct voted_mark *first)
 {
     return fails() ? -EIO : __real_voted_mark_open(out, path, first);
+}
+
+int __real_journal_load(struct journal_content *out, const char *path);
+int __wrap_journal_load(struct journal_content *out, const char *path);
+int __wrap_journal_load(struct journal_content *out, const char *path)
+{
+    return fails() ? -EIO : __real_journal_load(out, path);
+}
+
+int __real_journal_open(struct journal *out, const char *path);
+int __wrap_journal_open(struct journal *out, const char *path);
+int __wrap_journal_open(struct journal *out, const char *path)
+{
+    return fails() ? -EIO : __real_journal_open(out, path);
+}
+
+int __real_journal_append(struct journal *self, uint64_t generation, struct span payload, uint32_t *index);
+int __wrap_journal_append(struct journal *self, uint64_t generation, struct span payload, uint32_t *index);
+int __wrap_journal_append(struct journal *self, uint64_t generation, struct span payload, uint32_t *index)
+{
+    return fails() ? -EIO : __real_journal_append(self, generation, payload, index);
 }
 
 /* The first, second, ... operation of a first start, a vote and a second start fails: what was not told may be lost,
@@ -491,7 +690,7 @@ static void any_operation_may_fail(void **state)
         start(s);
         assert_true(voted_view(s) >= told);
     }
-    assert_true(step > 10);
+    assert_true(step > 15);
 }
 
 /* A power failure takes back marks, but not that the store is in use. */
@@ -535,6 +734,11 @@ static void what_was_not_written_was_not_voted(void **state)
     fail_at = 1;
     assert_int_equal(vote_rc(s, 21), -EIO);
     assert_int_equal(voted_view(s), 20);
+    for (unsigned i = 0; i < JOURNAL_ENTRY_COUNT_MAX - 1; i++)
+        vote_in(s, 21);
+    fail_at = 2; /* the journal has no more room, and the store cannot be written */
+    assert_int_equal(vote_rc(s, 22), -EIO);
+    assert_int_equal(voted_view(s), 21);
 }
 
 /* There is no more room for what waits, and it cannot be written: then the block of the vote is not on disk. */
@@ -559,6 +763,14 @@ int main(void)
         STORY(a_store_without_its_record_is_refused),
         STORY(a_file_cut_short_is_refused),
         STORY(an_older_copy_is_refused),
+        STORY(an_older_journal_is_refused),
+        STORY(an_older_journal_of_the_same_view_is_refused),
+        STORY(a_store_older_than_its_journal_is_refused),
+        STORY(a_journal_with_a_hole_is_refused),
+        STORY(a_damaged_last_entry_is_refused_if_it_was_told),
+        STORY(a_journal_of_another_store_is_refused),
+        STORY(an_entry_that_cannot_be_read_is_refused),
+        STORY(whatever_the_journal_has_room_for_the_last_vote_is_known),
         STORY(a_used_store_wants_its_mark),
         STORY(an_older_copy_of_the_same_view_is_refused),
         STORY(a_torn_mark_is_the_one_before_it),

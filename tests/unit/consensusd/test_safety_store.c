@@ -318,6 +318,35 @@ static void many_abandoned_blocks_do_not_stop_the_start(void **state)
     assert_memory_equal(s->seen, "1:0:1 2:0:2 ", 12);
 }
 
+/* It has no room in the journal. */
+static void a_vote_for_a_large_block_survives(void **state)
+{
+    struct story *s = *state;
+    static const uint8_t body[64 << 10] = {1};
+    struct consensus_voting voting = sample_voting(15);
+    struct block_header header = sample_header(5, 1);
+    struct hash id = sample_hash(0x55);
+    struct qc justify = sample_qc(5, 3);
+    const struct span large = span_of(body, sizeof body);
+    vote_for(s, 4, 0x54, 1);
+    commit(s, 4, 0x54, NULL, 1);
+    struct safety_store_vote vote = {
+        .voting = &voting, .header = &header, .id = &id, .justify = &justify, .bodies = &large, .body_count = 1};
+    assert_int_equal(safety_store_vote(s->store, &vote), 0);
+    restart(s);
+    assert_int_equal(safety_store_voting(s->store)->last_voted_view, 15);
+    assert_int_equal(safety_store_height(s->store), 4);
+    assert_string_equal(open_blocks(s), "5:1:5 ");
+}
+
+/* What is shown is what was told, wherever it is written. */
+static void blocks_voted_for_are_shown_at_once(void **state)
+{
+    struct story *s = *state;
+    vote_for(s, 5, 0x55, 2);
+    assert_string_equal(open_blocks(s), "5:2:5 ");
+}
+
 /* --- pruning ------------------------------------------------------------------------------------------------------ */
 
 static void commit_up_to(struct story *s, uint64_t last)
@@ -475,6 +504,8 @@ int main(void)
         STORY(an_abandoned_block_is_forgotten_with_the_next_write),
         STORY(blocks_at_or_below_the_committed_height_do_not_come_back),
         STORY(many_abandoned_blocks_do_not_stop_the_start),
+        STORY(a_vote_for_a_large_block_survives),
+        STORY(blocks_voted_for_are_shown_at_once),
         STORY(what_waits_is_written_when_there_is_no_more_room),
         STORY(blocks_below_a_height_leave_with_their_bodies),
         STORY(blocks_that_wait_to_be_written_leave_with_their_bodies),

@@ -37,7 +37,7 @@ typedef Cybermesh__Feed__V1__FeedFrame Feed;
 
 enum topic { DEAD_LETTERS, NOTICES };
 
-enum { WAIT_MS_MAX = 20000, SUBMITTED_MAX = 64, EVENT_COUNT = 12, BLOCK_COUNT_MAX = 24, FRAME_BYTES_MAX = 8 << 20 };
+enum { WAIT_MS_MAX = 20000, SUBMITTED_MAX = 128, EVENT_COUNT = 12, BLOCK_COUNT_MAX = 64, FRAME_BYTES_MAX = 8 << 20 };
 
 static const char *const topics[] = {"ai.anomalies.v1", "ai.evidence.v1", "ai.policy.v1", "ai.dlq.v1",
                                      "control.commits.v1"};
@@ -76,6 +76,7 @@ static struct {
     uint64_t height;
     bool knows_all; /* persistd's answer to lookups: everything that a block holds */
     size_t lookup_count;
+    uint64_t asked_max; /* the greatest height from which on blocks that are there were asked for */
     struct kafka_message seen[SUBMITTED_MAX];
     size_t seen_count;
     size_t delivered;
@@ -398,6 +399,8 @@ static void answer_range(const struct bus_route *route, const Cybermesh__Feed__V
     struct persisted blocks[BLOCK_COUNT_MAX];
     Cybermesh__Feed__V1__Persisted *list[BLOCK_COUNT_MAX];
     Cybermesh__Feed__V1__Range body = CYBERMESH__FEED__V1__RANGE__INIT;
+    if (request->height_first <= w.height && request->height_first > w.asked_max)
+        w.asked_max = request->height_first;
     for (uint64_t h = request->height_first; h <= w.height; h++) {
         make_persisted(&blocks[body.n_blocks], h);
         list[body.n_blocks] = &blocks[body.n_blocks].message;
@@ -780,6 +783,65 @@ static void with_too_much_in_flight_it_reads_no_further_and_goes_on_when_half_is
     end(SIGTERM);
 }
 
+static uint64_t noticed(size_t n)
+{
+    return seen(NOTICES, n)->key.data[7];
+}
+
+static void blocks_that_come_together_are_asked_for_once_and_announced_in_order(void **state)
+{
+    enum { COUNT = 20 };
+    size_t before = seen_count(NOTICES);
+    uint64_t first = w.height + 1;
+    for (int i = 0; i < COUNT; i++)
+        persist(NULL, false);
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(w.mock, 1, 100), 0); /* ms: it could ask several times meanwhile */
+    start();
+    SERVE_UNTIL(seen_count(NOTICES) >= before + COUNT);
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(w.mock, 1, 0), 0);
+    SERVE_UNTIL(committed("group.commits", topics[4]) == (int64_t)w.height + 1);
+    assert_int_equal(seen_count(NOTICES), before + COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(noticed(before + i), first + i);
+    assert_int_equal(w.asked_max, first);
+}
+
+/* Between two notices, from the n-th on. */
+static int64_t longest_wait_ms(size_t n)
+{
+    int64_t longest_ms = 0;
+    for (size_t i = n + 1; i < seen_count(NOTICES); i++) {
+        int64_t wait_ms = seen(NOTICES, i)->timestamp_ms - seen(NOTICES, i - 1)->timestamp_ms;
+        longest_ms = wait_ms > longest_ms ? wait_ms : longest_ms;
+    }
+    return longest_ms;
+}
+
+/* The failed height and all behind it come again, and the block of none is asked for again; of those behind it that
+ * went out with it, some may be there already. */
+static void after_a_failure_in_their_middle_notices_come_from_the_first_that_is_missing_without_a_question(void **state)
+{
+    enum { COUNT = 20, PRODUCE = 0 };
+    size_t before = seen_count(NOTICES);
+    uint64_t first = w.height + 1;
+    rd_kafka_mock_push_request_errors(w.mock, PRODUCE, 3, RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR_NO_ERROR,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    for (int i = 0; i < COUNT; i++)
+        persist(NULL, false);
+    SERVE_UNTIL(committed("group.commits", topics[4]) == (int64_t)w.height + 1);
+    SERVE_UNTIL(seen_count(NOTICES) > before && noticed(seen_count(NOTICES) - 1) == w.height);
+    size_t count = seen_count(NOTICES), beginning = 0, again = 1; /* heights in order at either end */
+    while (beginning < COUNT && noticed(before + beginning) == first + beginning)
+        beginning++;
+    while (again < COUNT && noticed(count - 1 - again) == w.height - again)
+        again++;
+    assert_true(beginning > 0 && beginning + again >= COUNT);
+    assert_in_range(count - before, COUNT, COUNT + 3);
+    assert_in_range(longest_wait_ms(before), 950, WAIT_MS_MAX); /* it did fail, and was waited for */
+    assert_int_equal(w.asked_max, first);
+    end(SIGTERM);
+}
+
 int main(int argc, char *argv[])
 {
     if (argc < 2 || sodium_init() < 0)
@@ -800,6 +862,9 @@ int main(int argc, char *argv[])
         cmocka_unit_test(a_broker_that_was_away_gets_everything),
         cmocka_unit_test(it_ends_at_sigterm),
         cmocka_unit_test(with_too_much_in_flight_it_reads_no_further_and_goes_on_when_half_is_final),
+        cmocka_unit_test(blocks_that_come_together_are_asked_for_once_and_announced_in_order),
+        cmocka_unit_test(
+            after_a_failure_in_their_middle_notices_come_from_the_first_that_is_missing_without_a_question),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
