@@ -93,14 +93,11 @@ MUST_USE int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_messa
 /* Give a record back. Releasing twice is harmless. */
 void kafka_message_release(struct kafka_message *message);
 
-/* Stop and continue reading one partition, or all that we have and will get. Both may be repeated, and hold over a
- * rebalance, also for partitions that are not assigned now. A partition is read when neither it nor all is paused.
- * After a pause records that were fetched already are dropped inside and fetched again after the resume: none is lost,
- * none comes twice. Return 0, -EINVAL (no such topic) or -ENOMEM. */
-MUST_USE int kafka_consumer_pause(struct kafka_consumer *self, struct kafka_partition partition);
-MUST_USE int kafka_consumer_resume(struct kafka_consumer *self, struct kafka_partition partition);
-void kafka_consumer_pause_all(struct kafka_consumer *self);
-void kafka_consumer_resume_all(struct kafka_consumer *self);
+/* Stop and continue reading all that we have and will get. Both may be repeated, and hold over a rebalance. After a
+ * pause records that were fetched already are dropped inside and fetched again after the resume: none is lost, none
+ * comes twice. */
+void kafka_consumer_pause(struct kafka_consumer *self);
+void kafka_consumer_resume(struct kafka_consumer *self);
 
 /* Commit offsets without waiting; failures are logged and counted, and the next commit carries the newer offset anyway.
  * Batch them: once per second. Partitions that are not assigned now are left out.

@@ -1,5 +1,9 @@
 /* kafka_consumer.c - records are taken one by one, not with rd_kafka_consume_batch_queue(): a rebalance in the middle
  * of such a batch cannot be told from one before or after it, and records of partitions that are gone would get out.
+ *
+ * A pause reaches librdkafka with the next record of each partition, never earlier. What is asked of a partition has a
+ * number there, and what comes behind a higher one is dropped without a word: a pause beside the start that another
+ * thread of it is making drops the start, and the partition is never read. A record says that the start is done.
  */
 #include <assert.h>
 #include <errno.h>
@@ -14,12 +18,12 @@
 
 enum { NUMBER_BYTES = 16 };
 
-/* A partition that is assigned now, or was paused by its owner. */
+/* A partition that is or was assigned. */
 struct slot {
     struct kafka_partition id;
     bool assigned;
-    bool paused;  /* by its owner */
     bool stopped; /* librdkafka has been told to pause it */
+    int64_t next; /* if it is stopped: the record to go on with */
 };
 
 struct kafka_consumer {
@@ -34,7 +38,7 @@ struct kafka_consumer {
     size_t slot_capacity;
     struct kafka_partition *told; /* room for a handler's argument, slot_capacity */
     uint64_t revocations;
-    bool all_paused;
+    bool paused;
     bool closing;
 };
 
@@ -81,11 +85,6 @@ static int topic_index(const struct kafka_consumer *self, const char *name)
     return -1;
 }
 
-static bool slot_is_paused(const struct kafka_consumer *self, const struct slot *slot)
-{
-    return slot->paused || self->all_paused;
-}
-
 static size_t assigned_list(struct kafka_consumer *self)
 {
     size_t count = 0;
@@ -96,63 +95,47 @@ static size_t assigned_list(struct kafka_consumer *self)
     return count;
 }
 
-/* Tell librdkafka what has changed, and only that: resuming a partition that is not paused would read it again. */
-static void pauses_apply(struct kafka_consumer *self, bool pause)
+/* Pause the partition of a record that came though we are paused. It is fetched again after the resume. */
+static void record_refuse(struct kafka_consumer *self, uint32_t topic, rd_kafka_message_t *message)
 {
-    CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    for (size_t i = 0; i < self->slot_count; i++) {
-        struct slot *slot = &self->slots[i];
-        if (!slot->assigned || slot->stopped == pause || slot_is_paused(self, slot) != pause)
-            continue;
-        slot->stopped = pause;
-        rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition);
+    struct slot *slot = slot_find(self, topic, message->partition);
+    if (slot && !slot->stopped) {
+        slot->stopped = true;
+        slot->next = message->offset;
     }
-    if (list->cnt == 0)
-        return;
-    rd_kafka_resp_err_t err =
-        pause ? rd_kafka_pause_partitions(self->client.rk, list) : rd_kafka_resume_partitions(self->client.rk, list);
+    CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, self->topics[topic], message->partition);
+    rd_kafka_message_destroy(message);
+    rd_kafka_resp_err_t err = rd_kafka_pause_partitions(self->client.rk, list);
     if (err)
         kafka_client_failure(&self->client, "kafka.pause_failed", err);
 }
 
-static int partition_pause(struct kafka_consumer *self, struct kafka_partition partition, bool pause)
+void kafka_consumer_pause(struct kafka_consumer *self)
 {
-    if (partition.topic >= self->topic_count || partition.partition < 0)
-        return -EINVAL;
-    struct slot *slot = slot_get(self, partition.topic, partition.partition);
-    if (!slot)
-        return -ENOMEM;
-    if (slot->paused != pause) {
-        slot->paused = pause;
-        pauses_apply(self, pause);
+    self->paused = true;
+}
+
+void kafka_consumer_resume(struct kafka_consumer *self)
+{
+    self->paused = false;
+    CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < self->slot_count; i++) {
+        struct slot *slot = &self->slots[i];
+        if (slot->stopped)
+            rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition)->offset =
+                slot->next;
+        slot->stopped = false;
     }
-    return 0;
-}
-
-int kafka_consumer_pause(struct kafka_consumer *self, struct kafka_partition partition)
-{
-    return partition_pause(self, partition, true);
-}
-
-int kafka_consumer_resume(struct kafka_consumer *self, struct kafka_partition partition)
-{
-    return partition_pause(self, partition, false);
-}
-
-void kafka_consumer_pause_all(struct kafka_consumer *self)
-{
-    if (self->all_paused)
+    if (list->cnt == 0)
         return;
-    self->all_paused = true;
-    pauses_apply(self, true);
-}
-
-void kafka_consumer_resume_all(struct kafka_consumer *self)
-{
-    if (!self->all_paused)
-        return;
-    self->all_paused = false;
-    pauses_apply(self, false);
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(self->client.rk, list, 0); /* does not wait */
+    if (error)
+        kafka_client_failure(&self->client, "kafka.resume_failed", rd_kafka_error_code(error));
+    rd_kafka_error_destroy(error);
+    rd_kafka_resp_err_t err = rd_kafka_resume_partitions(self->client.rk, list);
+    if (err)
+        kafka_client_failure(&self->client, "kafka.resume_failed", err);
 }
 
 /* --- rebalance ---------------------------------------------------------------------------------------------------- */
@@ -170,7 +153,6 @@ static void partitions_assign(struct kafka_consumer *self, const rd_kafka_topic_
     rd_kafka_resp_err_t err = rd_kafka_assign(self->client.rk, list);
     if (err)
         kafka_client_failure(&self->client, "kafka.assign_failed", err);
-    pauses_apply(self, true); /* an assignment forgets pauses */
     size_t count = assigned_list(self);
     log_info("kafka.assigned", "partitions=%zu", count);
     if (self->assigned && !self->closing && count > 0)
@@ -184,8 +166,14 @@ static void partitions_revoke(struct kafka_consumer *self)
     if (self->revoked && !self->closing && count > 0)
         self->revoked(self->context, self->told, count);
     self->revocations++;
-    for (size_t i = 0; i < self->slot_count; i++)
-        self->slots[i].assigned = self->slots[i].stopped = false;
+    CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < self->slot_count; i++) {
+        struct slot *slot = &self->slots[i];
+        if (slot->assigned)
+            rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition);
+        slot->assigned = slot->stopped = false;
+    }
+    rd_kafka_resume_partitions(self->client.rk, list); /* a pause would hold for the next assignment, too */
     rd_kafka_assign(self->client.rk, NULL);
 }
 
@@ -348,6 +336,8 @@ int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messa
         int topic = message->rkt ? topic_index(self, rd_kafka_topic_name(message->rkt)) : -1;
         if (message->err || topic < 0)
             error_take(self, message);
+        else if (self->paused)
+            record_refuse(self, (uint32_t)topic, message);
         else
             messages[count++] = message_of((uint32_t)topic, message);
     }

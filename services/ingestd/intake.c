@@ -353,10 +353,10 @@ void intake_flow(struct ingestd *self)
     bool free_again = self->producers && offsets_is_half_free(self->offsets);
     if (!self->paused && blocked) {
         self->paused = true;
-        kafka_consumer_pause_all(self->consumer);
+        kafka_consumer_pause(self->consumer);
     } else if (self->paused && free_again) {
         self->paused = false;
-        kafka_consumer_resume_all(self->consumer);
+        kafka_consumer_resume(self->consumer);
         loop_wakeup_signal(self->consumer_wakeup);
     }
     metrics_set(self->metrics, INGESTD_METRIC_PAUSED, self->paused);

@@ -7,6 +7,7 @@ ANNOUNCE, FOLLOW = "services/ingestd/announce.c", "services/ingestd/follow.c"
 ZAP, PEERS = "common/edge/bus_zap.c", "services/consensusd/peers.c"
 PEERBOOK, PEER_RECORD = "services/consensusd/peerbook.c", "common/base/peer_record.c"
 PEER_METER = "common/base/peer_meter.c"
+CONSUMER = "common/edge/kafka_consumer.c"
 LOOP, FRAMES, LINKS = "common/edge/loop.c", "common/edge/bus_frames.c", "services/mempoold/links.c"
 
 MUTANTS = [
@@ -38,6 +39,17 @@ MUTANTS = [
     admission_submit(self);
     intake_finish(self, &check->tx_id);
     return added;""")),
+    mutant("pause-beside-a-start", "librdkafka hears of a pause when a record shows that a partition was started", "edge_kafka",
+           (CONSUMER, "    size_t count = assigned_list(self);\n    log_info(\"kafka.assigned\"",
+            "    if (self->paused)\n"
+            "        rd_kafka_pause_partitions(self->client.rk, (rd_kafka_topic_partition_list_t *)list);\n"
+            "    size_t count = assigned_list(self);\n    log_info(\"kafka.assigned\"")),
+    mutant("pause-outlives-the-assignment", "a pause ends with the assignment", "edge_kafka",
+           (CONSUMER, "    rd_kafka_resume_partitions(self->client.rk, list); /* a pause would hold for the next assignment, too */\n", "")),
+    mutant("paused-record-lost", "a record that came in a pause is fetched again", "edge_kafka",
+           (CONSUMER, "slot->next = message->offset;", "slot->next = message->offset + 1;")),
+    mutant("paused-record-given", "no record is given out in a pause", "edge_kafka",
+           (CONSUMER, "else if (self->paused)", "else if (false)")),
     mutant("notices-out-without-bound", "at most 4 notices are unacknowledged at librdkafka", "ingestd_announce",
            (ANNOUNCE, "self->burst_end = self->settled + ANNOUNCE_OUTSTANDING_MAX;",
             "self->burst_end = self->settled + ANNOUNCE_COUNT_MAX;"),

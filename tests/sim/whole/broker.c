@@ -233,22 +233,12 @@ void kafka_message_release(struct kafka_message *message)
 {
 }
 
-int kafka_consumer_pause(struct kafka_consumer *self, struct kafka_partition partition)
-{
-    return -EINVAL; /* nobody pauses one partition */
-}
-
-int kafka_consumer_resume(struct kafka_consumer *self, struct kafka_partition partition)
-{
-    return -EINVAL;
-}
-
-void kafka_consumer_pause_all(struct kafka_consumer *self)
+void kafka_consumer_pause(struct kafka_consumer *self)
 {
     self->paused = true;
 }
 
-void kafka_consumer_resume_all(struct kafka_consumer *self)
+void kafka_consumer_resume(struct kafka_consumer *self)
 {
     self->paused = false;
 }
