@@ -1,10 +1,8 @@
-/* announce.c - a ring of notices from `settled` to `next`; `given` goes through it and back after a failure. */
+/* announce.c - a ring of notices from `settled` to `next`; `given` goes through it, and back after a failure. */
 #include "services/ingestd/announce.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-enum { HEIGHT_BITS = 47 }; /* of a tag; the round stands above */
 
 static struct announce_held *at(struct announce *self, uint64_t height)
 {
@@ -55,39 +53,29 @@ void announce_add_take(struct announce *self, uint8_t **notice, size_t size)
     self->next++;
 }
 
-static uint64_t tag_of(const struct announce *self, uint64_t height)
-{
-    return (uint64_t)self->round << HEIGHT_BITS | (height & ((UINT64_C(1) << HEIGHT_BITS) - 1));
-}
-
 bool announce_give(struct announce *self, struct announce_notice *out)
 {
-    if (self->given == self->settled)
+    if (self->waiting == 0) {
+        self->given = self->settled;
         self->burst_end = self->settled + ANNOUNCE_OUTSTANDING_MAX;
+    }
     if (self->given == self->next || self->given == self->burst_end)
         return false;
     struct announce_held *held = at(self, self->given);
     held->acknowledged = false;
-    *out = (struct announce_notice){
-        .height = self->given, .value = span_of(held->notice, held->size), .tag = tag_of(self, self->given)};
+    *out = (struct announce_notice){.height = self->given, .value = span_of(held->notice, held->size)};
     self->given++;
-    assert(self->given <= self->next && self->given - self->settled <= ANNOUNCE_OUTSTANDING_MAX);
+    self->waiting++;
+    assert(self->given <= self->next && self->waiting <= ANNOUNCE_OUTSTANDING_MAX);
     return true;
 }
 
-static void begin_again(struct announce *self)
+void announce_delivered(struct announce *self, uint64_t height, bool ok)
 {
-    self->given = self->settled;
-    self->round++;
-}
-
-void announce_delivered(struct announce *self, uint64_t tag, bool ok)
-{
-    uint64_t height = tag & ((UINT64_C(1) << HEIGHT_BITS) - 1);
-    if (tag != tag_of(self, height) || height < self->settled || height >= self->given)
-        return;
+    assert(self->waiting > 0 && height >= self->settled && height < self->given);
+    self->waiting--;
     if (!ok) {
-        begin_again(self);
+        self->burst_end = self->given; /* what is behind it would be before it */
         return;
     }
     at(self, height)->acknowledged = true;

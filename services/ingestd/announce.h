@@ -1,8 +1,8 @@
 /* announce.h - the ring of commit notices: which are made, which were given to the broker, which it has acknowledged.
  *
  * Notices are made in height order and stay here until they and all before them are acknowledged. They are given to the
- * broker in that order, in bursts of ANNOUNCE_OUTSTANDING_MAX; the next burst begins when all that was given is
- * acknowledged. What the broker has not got for sure is given again, and all behind it, too.
+ * broker in that order, in bursts of ANNOUNCE_OUTSTANDING_MAX. The broker's word comes once for each that was given;
+ * the next burst begins when all words are in, with the first notice that the broker has not got for sure.
  *
  * Pure but for memory. Ownership: notices are taken and freed here. Threads: one owner.
  */
@@ -26,16 +26,16 @@ enum {
 struct announce {
     bool started;
     uint64_t next;      /* the height whose notice is to be made next, 1 and above */
-    uint64_t given;     /* all heights below were given to the broker in this round */
+    uint64_t given;     /* all heights below were given to the broker */
     uint64_t burst_end; /* heights from here on belong to later bursts */
+    uint32_t waiting;   /* words of this burst that have not come */
     uint64_t settled;   /* all heights below are acknowledged */
     uint64_t committed; /* `settled` when it was last written down; 0: never */
-    uint16_t round;     /* how often giving began again */
     size_t bytes;       /* of the notices held: those of settled..next-1 */
     struct announce_held {
         uint8_t *notice;
         size_t size;
-        bool acknowledged;      /* in this round */
+        bool acknowledged;      /* when it was given last */
     } held[ANNOUNCE_COUNT_MAX]; /* notice of height h at h % ANNOUNCE_COUNT_MAX */
 };
 
@@ -43,7 +43,6 @@ struct announce {
 struct announce_notice {
     uint64_t height;
     struct span value; /* on loan until it is acknowledged */
-    uint64_t tag;      /* what it is called in announce_delivered(); the top bit is 0 */
 };
 
 /* Begin behind what was announced before: next is the committed offset, or -1 when there is none. All zero is one that
@@ -66,8 +65,8 @@ void announce_add_take(struct announce *self, uint8_t **notice, size_t size);
 /* The next notice for the broker, which counts as given. False: none for the time being. */
 MUST_USE bool announce_give(struct announce *self, struct announce_notice *out);
 
-/* The broker has it (ok), or may not have it. Words about an earlier round mean nothing. */
-void announce_delivered(struct announce *self, uint64_t tag, bool ok);
+/* The broker's word, once for each notice that was given: it has it (ok), or may not have it. */
+void announce_delivered(struct announce *self, uint64_t height, bool ok);
 
 /* Is there something new to write down? Then *next is the first height that is not acknowledged. */
 bool announce_commit_due(struct announce *self, uint64_t *next);

@@ -60,19 +60,19 @@ static int produce_notice(struct ingestd *self, const struct announce_notice *no
                                              .value = notice->value,
                                              .headers = headers,
                                              .header_count = ARRAY_COUNT(headers),
-                                             .tag = notice->tag,
+                                             .tag = notice->height,
                                          });
 }
 
 /* The broker's or the producer's word about a notice. */
-static void on_word(struct ingestd *self, uint64_t tag, int rc)
+static void on_word(struct ingestd *self, uint64_t height, int rc)
 {
     if (rc < 0) {
-        log_limited(&self->unsent_log, LOG_LEVEL_WARN, "notice.unsent", "height=%" PRIu64 " error=\"%s\"",
-                    self->announce.settled, err_text(rc));
+        log_limited(&self->unsent_log, LOG_LEVEL_WARN, "notice.unsent", "height=%" PRIu64 " error=\"%s\"", height,
+                    err_text(rc));
         announce_later(self);
     }
-    announce_delivered(&self->announce, tag, rc == 0);
+    announce_delivered(&self->announce, height, rc == 0);
 }
 
 static void give_notices(struct ingestd *self)
@@ -81,13 +81,13 @@ static void give_notices(struct ingestd *self)
     while (!announce_rests(self) && announce_give(&self->announce, &notice)) {
         int rc = produce_notice(self, &notice);
         if (rc < 0)
-            on_word(self, notice.tag, rc);
+            on_word(self, notice.height, rc);
     }
 }
 
-void follow_delivered(struct ingestd *self, uint64_t tag, int rc)
+void follow_delivered(struct ingestd *self, uint64_t height, int rc)
 {
-    on_word(self, tag, rc);
+    on_word(self, height, rc);
     give_notices(self);
 }
 

@@ -151,4 +151,4 @@ void follow_resume(struct ingestd *self);
 void follow_commit(struct ingestd *self, uint32_t wait_ms);
 
 /* The broker's word about a commit notice. */
-void follow_delivered(struct ingestd *self, uint64_t tag, int rc);
+void follow_delivered(struct ingestd *self, uint64_t height, int rc);

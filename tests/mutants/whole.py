@@ -29,7 +29,7 @@ MUTANTS = [
     mutant("whole-notices-out-without-bound", "at most 4 commit notices are unacknowledged", WHOLE,
            (ANNOUNCE, "self->burst_end = self->settled + ANNOUNCE_OUTSTANDING_MAX;",
             "self->burst_end = self->settled + ANNOUNCE_COUNT_MAX;"),
-           (ANNOUNCE, " && self->given - self->settled <= ANNOUNCE_OUTSTANDING_MAX);", ");")),
+           (ANNOUNCE, " && self->waiting <= ANNOUNCE_OUTSTANDING_MAX);", ");")),
     mutant("whole-persist-failure-ignored", "what depends on a write that failed does not leave consensusd", WHOLE,
            (CONSENSUSD, "        return persist(self, effect);\n", "        (void)persist(self, effect);\n        break;\n")),
     mutant("whole-handover-skips", "a restarted executord is told every block above its own height", WHOLE,
