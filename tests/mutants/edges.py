@@ -43,7 +43,14 @@ MUTANTS = [
            (CONSUMER, "    size_t count = assigned_list(self);\n    log_info(\"kafka.assigned\"",
             "    if (self->paused)\n"
             "        rd_kafka_pause_partitions(self->client.rk, (rd_kafka_topic_partition_list_t *)list);\n"
-            "    size_t count = assigned_list(self);\n    log_info(\"kafka.assigned\"")),
+            "    size_t count = assigned_list(self);\n    log_info(\"kafka.assigned\""),
+           (CONSUMER, "    if (list->cnt == 0)\n        return;\n    rd_kafka_error_t *error",
+            "    rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(8);\n"
+            "    for (size_t i = 0; i < self->slot_count; i++)\n"
+            "        rd_kafka_topic_partition_list_add(all, self->topics[self->slots[i].id.topic], self->slots[i].id.partition);\n"
+            "    rd_kafka_resume_partitions(self->client.rk, all);\n"
+            "    rd_kafka_topic_partition_list_destroy(all);\n"
+            "    if (list->cnt == 0)\n        return;\n    rd_kafka_error_t *error")),
     mutant("pause-outlives-the-assignment", "a pause ends with the assignment", "edge_kafka",
            (CONSUMER, "    rd_kafka_resume_partitions(self->client.rk, list); /* a pause would hold for the next assignment, too */\n", "")),
     mutant("paused-record-lost", "a record that came in a pause is fetched again", "edge_kafka",
@@ -77,7 +84,7 @@ MUTANTS = [
            (ANNOUNCE, "        self->burst_end = self->given; /*", "        /*")),
     mutant("notice-acknowledged-for-good", "what is given again is to be acknowledged again", "ingestd_announce",
            (ANNOUNCE, "    held->acknowledged = false;\n", "")),
-    mutant("notice-settled-before-given-again", "only what was given in this round is settled", "ingestd_announce",
+    mutant("notice-settled-before-given-again", "what was acknowledged before a failure and not given again is not settled", "ingestd_announce",
            (ANNOUNCE, "    while (self->settled < self->given && at", "    while (self->settled < self->next && at")),
     mutant("notice-settled-alone", "a notice is settled when all before it are acknowledged", "ingestd_announce",
            (ANNOUNCE, "self->settled < self->given && at(self, self->settled)->acknowledged)", "self->settled <= height)")),
