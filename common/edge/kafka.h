@@ -27,7 +27,7 @@ enum {
     KAFKA_FETCH_QUEUE_KIB = 16 << 10, /* fetched and not yet taken, of all partitions together */
     KAFKA_BATCH_COUNT_MAX = 1024,     /* messages of one kafka_consumer_poll() */
     KAFKA_HEADER_COUNT_MAX = 16,      /* of a produced record */
-    KAFKA_SESSION_TIMEOUT_MS = 10000,
+    KAFKA_SESSION_TIMEOUT_MS = 45000, /* a broker may stand still so long before it has to form the group anew */
     KAFKA_POLL_INTERVAL_MS = 500,
     KAFKA_STATISTICS_INTERVAL_MS = 1000, /* age of *_connected() and kafka_consumer_lag() at most */
     KAFKA_PARTITION_ANY = -1,
@@ -56,7 +56,8 @@ struct kafka_message {
     int64_t timestamp_ms; /* the broker's (or what the topic is configured for); -1 if there is none */
     struct span key;      /* data is NULL when the record has none */
     struct span value;
-    void *handle; /* librdkafka's message */
+    void *handle; /* librdkafka's message; NULL: released */
+    struct kafka_consumer *lender;
 };
 
 struct kafka_consumer_options {
@@ -86,9 +87,12 @@ void kafka_consumer_destroy(struct kafka_consumer **self);
 
 /* Take up to count_max (at most KAFKA_BATCH_COUNT_MAX) records that have arrived, and let handlers run. Never waits.
  * Records of one partition come in offset order. A record that was fetched before its partition was revoked is not
- * given out. Returns the number of messages (0 and more), or -EIO: the consumer is beyond repair (fenced by another one
- * with its instance_id, refused by the broker), logged; the process should end. */
-MUST_USE int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max);
+ * given out. Returns the number of messages.
+ *
+ * When librdkafka gives the consumer up (fenced by another one with its instance_id, refused by the broker: logged),
+ * revoked() is called, nothing more comes and kafka_consumer_connected() is false until all messages are released. Then
+ * the consumer is made anew inside, at most every few seconds, and goes on behind the committed offsets. */
+MUST_USE size_t kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max);
 
 /* Give a record back. Releasing twice is harmless. */
 void kafka_message_release(struct kafka_message *message);
@@ -101,11 +105,11 @@ void kafka_consumer_resume(struct kafka_consumer *self);
 
 /* Commit offsets without waiting; failures are logged and counted, and the next commit carries the newer offset anyway.
  * Batch them: once per second. Partitions that are not assigned now are left out.
- * Returns 0 (nothing to commit too), -ENOMEM or -EIO (logged). */
+ * Returns 0 (nothing to commit too), ERR_RETRY (the consumer is being made anew) or -EIO (logged). */
 MUST_USE int kafka_consumer_commit(struct kafka_consumer *self, const struct kafka_offset *offsets, size_t count);
 
-/* The same, waiting for the broker: at shutdown and in revoked(). Returns 0, ERR_RETRY (no answer in time), -ENOMEM or
- * -EIO. */
+/* The same, waiting for the broker: at shutdown and in revoked(). Returns 0 or ERR_RETRY (no answer in time, refused,
+ * or the consumer is being made anew). */
 MUST_USE int kafka_consumer_commit_sync(struct kafka_consumer *self, const struct kafka_offset *offsets, size_t count,
                                         uint32_t timeout_ms);
 

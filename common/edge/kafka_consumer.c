@@ -1,6 +1,10 @@
 /* kafka_consumer.c - records are taken one by one, not with rd_kafka_consume_batch_queue(): a rebalance in the middle
  * of such a batch cannot be told from one before or after it, and records of partitions that are gone would get out.
  *
+ * A consumer that librdkafka declares dead is made anew when the last record on loan is back. A broker that stood still
+ * for longer than the session is one reason: it answers the join of before and that of after, and the later member of
+ * the same instance fences the earlier one.
+ *
  * A pause reaches librdkafka with the next record of each partition, never earlier. What is asked of a partition has a
  * number there, and what comes behind a higher one is dropped without a word: a pause beside the start that another
  * thread of it is making drops the start, and the partition is never read. A record says that the start is done.
@@ -16,7 +20,10 @@
 #include "common/edge/kafka_client.h"
 #include "common/edge/loop.h"
 
-enum { NUMBER_BYTES = 16 };
+enum {
+    NUMBER_BYTES = 16,
+    RENEW_INTERVAL_MS = 5000, /* two processes with one instance_id fence each other: not faster than this */
+};
 
 /* A partition that is or was assigned. */
 struct slot {
@@ -31,14 +38,22 @@ struct kafka_consumer {
     void (*assigned)(void *context, const struct kafka_partition *partitions, size_t count);
     void (*revoked)(void *context, const struct kafka_partition *partitions, size_t count);
     void *context;
+    char *brokers;
+    char *client_id;
+    char *group_id;
+    char *instance_id; /* NULL: none */
     char *topics[KAFKA_TOPIC_COUNT_MAX];
     uint32_t topic_count;
+    int wakeup_fd;
     struct slot *slots;
     size_t slot_count;
     size_t slot_capacity;
     struct kafka_partition *told; /* room for a handler's argument, slot_capacity */
     uint64_t revocations;
+    uint64_t started_ms;
+    size_t loans; /* records given out and not released */
     bool paused;
+    bool dead; /* fatal error, or no handle: to be made anew */
     bool closing;
 };
 
@@ -159,13 +174,18 @@ static void partitions_assign(struct kafka_consumer *self, const rd_kafka_topic_
         self->assigned(self->context, self->told, count);
 }
 
-static void partitions_revoke(struct kafka_consumer *self)
+static void revocation_tell(struct kafka_consumer *self)
 {
     size_t count = assigned_list(self);
     log_info("kafka.revoked", "partitions=%zu", count);
     if (self->revoked && !self->closing && count > 0)
         self->revoked(self->context, self->told, count);
     self->revocations++;
+}
+
+static void partitions_revoke(struct kafka_consumer *self)
+{
+    revocation_tell(self);
     CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     for (size_t i = 0; i < self->slot_count; i++) {
         struct slot *slot = &self->slots[i];
@@ -195,7 +215,7 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_pa
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-static int consumer_start(struct kafka_consumer *self, const struct kafka_consumer_options *options)
+static int handle_start(struct kafka_consumer *self)
 {
     char queue[NUMBER_BYTES], record[NUMBER_BYTES], session[NUMBER_BYTES], statistics[NUMBER_BYTES];
     snprintf(queue, sizeof queue, "%d", KAFKA_FETCH_QUEUE_KIB);
@@ -203,10 +223,10 @@ static int consumer_start(struct kafka_consumer *self, const struct kafka_consum
     snprintf(session, sizeof session, "%d", KAFKA_SESSION_TIMEOUT_MS);
     snprintf(statistics, sizeof statistics, "%d", KAFKA_STATISTICS_INTERVAL_MS);
     const struct kafka_client_setting settings[] = {
-        {"bootstrap.servers", options->brokers},
-        {"client.id", options->client_id},
-        {"group.id", options->group_id},
-        {"group.instance.id", options->instance_id},
+        {"bootstrap.servers", self->brokers},
+        {"client.id", self->client_id},
+        {"group.id", self->group_id},
+        {"group.instance.id", self->instance_id},
         {"partition.assignment.strategy", "range"}, /* eager */
         {"session.timeout.ms", session},
         {"auto.offset.reset", "earliest"},
@@ -229,12 +249,12 @@ static int consumer_start(struct kafka_consumer *self, const struct kafka_consum
     return kafka_client_start(&self->client, RD_KAFKA_CONSUMER, &conf);
 }
 
-static int consumer_subscribe(struct kafka_consumer *self, int wakeup_fd)
+static int handle_subscribe(struct kafka_consumer *self)
 {
     rd_kafka_poll_set_consumer(self->client.rk);
-    if (wakeup_fd >= 0) {
+    if (self->wakeup_fd >= 0) {
         CLEANUP(kafka_client_queue_cleanup) rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(self->client.rk);
-        rd_kafka_queue_io_event_enable(queue, wakeup_fd, &loop_wakeup_payload, sizeof loop_wakeup_payload);
+        rd_kafka_queue_io_event_enable(queue, self->wakeup_fd, &loop_wakeup_payload, sizeof loop_wakeup_payload);
     }
     CLEANUP(kafka_client_list_cleanup) rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     for (uint32_t i = 0; i < self->topic_count; i++)
@@ -245,6 +265,36 @@ static int consumer_subscribe(struct kafka_consumer *self, int wakeup_fd)
     return err ? -EINVAL : 0;
 }
 
+static int consumer_start(struct kafka_consumer *self)
+{
+    self->started_ms = loop_now_ms();
+    int rc = handle_start(self);
+    if (rc == 0)
+        rc = handle_subscribe(self);
+    self->dead = rc < 0;
+    return rc;
+}
+
+static int options_copy(struct kafka_consumer *self, const struct kafka_consumer_options *options)
+{
+    self->assigned = options->assigned;
+    self->revoked = options->revoked;
+    self->context = options->context;
+    self->wakeup_fd = options->wakeup_fd;
+    self->brokers = strdup(options->brokers);
+    self->client_id = strdup(options->client_id);
+    self->group_id = strdup(options->group_id);
+    self->instance_id = options->instance_id ? strdup(options->instance_id) : NULL;
+    if (!self->brokers || !self->client_id || !self->group_id || (options->instance_id && !self->instance_id))
+        return -ENOMEM;
+    for (; self->topic_count < options->topic_count; self->topic_count++) {
+        self->topics[self->topic_count] = strdup(options->topics[self->topic_count]);
+        if (!self->topics[self->topic_count])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
 int kafka_consumer_new(struct kafka_consumer **out, const struct kafka_consumer_options *options)
 {
     if (options->topic_count < 1 || options->topic_count > KAFKA_TOPIC_COUNT_MAX)
@@ -252,17 +302,9 @@ int kafka_consumer_new(struct kafka_consumer **out, const struct kafka_consumer_
     CLEANUP(kafka_consumer_destroy) struct kafka_consumer *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->assigned = options->assigned;
-    self->revoked = options->revoked;
-    self->context = options->context;
-    for (; self->topic_count < options->topic_count; self->topic_count++) {
-        self->topics[self->topic_count] = strdup(options->topics[self->topic_count]);
-        if (!self->topics[self->topic_count])
-            return -ENOMEM;
-    }
-    int rc = consumer_start(self, options);
+    int rc = options_copy(self, options);
     if (rc == 0)
-        rc = consumer_subscribe(self, options->wakeup_fd);
+        rc = consumer_start(self);
     if (rc < 0)
         return rc;
     *out = TAKE(self);
@@ -281,10 +323,42 @@ void kafka_consumer_destroy(struct kafka_consumer **self)
     }
     for (uint32_t i = 0; i < consumer->topic_count; i++)
         free(consumer->topics[i]);
+    free(consumer->brokers);
+    free(consumer->client_id);
+    free(consumer->group_id);
+    free(consumer->instance_id);
     free(consumer->slots);
     free(consumer->told);
     free(consumer);
     *self = NULL;
+}
+
+/* --- the end of a handle and the next one ------------------------------------------------------------------------- */
+
+/* librdkafka gives this handle up: its partitions are gone, and so is what can be committed. */
+static void handle_give_up(struct kafka_consumer *self, rd_kafka_resp_err_t err, const char *reason)
+{
+    log_error("kafka.consumer_lost", "code=%s reason=%s loans=%zu", rd_kafka_err2name(err), LOG_QUOTE_TEXT(reason),
+              self->loans);
+    self->dead = true;
+    revocation_tell(self);
+    for (size_t i = 0; i < self->slot_count; i++)
+        self->slots[i].assigned = self->slots[i].stopped = false;
+}
+
+/* A new handle, once nothing of the old one is on loan: librdkafka's end would wait for it. */
+static void consumer_renew(struct kafka_consumer *self)
+{
+    if (self->loans > 0 || loop_now_ms() < self->started_ms + RENEW_INTERVAL_MS)
+        return;
+    if (self->client.rk)
+        rd_kafka_destroy_flags(self->client.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); /* no handler, no farewell */
+    self->client.rk = NULL;
+    int rc = consumer_start(self);
+    if (rc < 0)
+        log_error("kafka.consumer_renew_failed", "error=\"%s\"", err_text(rc));
+    else
+        log_info("kafka.consumer_renewed", "group=%s", self->group_id);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
@@ -299,9 +373,10 @@ static void error_take(struct kafka_consumer *self, rd_kafka_message_t *message)
     rd_kafka_message_destroy(message);
 }
 
-static struct kafka_message message_of(uint32_t topic, rd_kafka_message_t *message)
+static struct kafka_message message_lend(struct kafka_consumer *self, uint32_t topic, rd_kafka_message_t *message)
 {
     rd_kafka_timestamp_type_t type;
+    self->loans++;
     return (struct kafka_message){
         .topic = topic,
         .partition = message->partition,
@@ -310,6 +385,7 @@ static struct kafka_message message_of(uint32_t topic, rd_kafka_message_t *messa
         .key = span_of(message->key, message->key ? message->key_len : 0),
         .value = span_of(message->payload, message->payload ? message->len : 0),
         .handle = message,
+        .lender = self,
     };
 }
 
@@ -319,11 +395,9 @@ static void messages_release(struct kafka_message *messages, size_t count)
         kafka_message_release(&messages[i]);
 }
 
-int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max)
+static size_t records_take(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max)
 {
     size_t count = 0;
-    if (count_max > KAFKA_BATCH_COUNT_MAX)
-        count_max = KAFKA_BATCH_COUNT_MAX;
     while (count < count_max) {
         uint64_t revocations = self->revocations;
         rd_kafka_message_t *message = rd_kafka_consumer_poll(self->client.rk, 0);
@@ -339,22 +413,34 @@ int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messa
         else if (self->paused)
             record_refuse(self, (uint32_t)topic, message);
         else
-            messages[count++] = message_of((uint32_t)topic, message);
+            messages[count++] = message_lend(self, (uint32_t)topic, message);
     }
+    return count;
+}
+
+size_t kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max)
+{
+    if (self->dead)
+        consumer_renew(self);
+    if (self->dead)
+        return 0;
+    size_t count = records_take(self, messages, count_max < KAFKA_BATCH_COUNT_MAX ? count_max : KAFKA_BATCH_COUNT_MAX);
     char reason[256] = "";
     rd_kafka_resp_err_t err = rd_kafka_fatal_error(self->client.rk, reason, sizeof reason);
     if (!err)
-        return (int)count;
-    log_error("kafka.consumer_dead", "code=%s reason=%s", rd_kafka_err2name(err), LOG_QUOTE_TEXT(reason));
+        return count;
     messages_release(messages, count);
-    return -EIO;
+    handle_give_up(self, err, reason);
+    return 0;
 }
 
 void kafka_message_release(struct kafka_message *message)
 {
-    if (message->handle)
-        rd_kafka_message_destroy(message->handle);
+    if (!message->handle)
+        return;
+    rd_kafka_message_destroy(message->handle);
     message->handle = NULL;
+    message->lender->loans--;
 }
 
 /* --- offsets ------------------------------------------------------------------------------------------------------ */
@@ -370,7 +456,9 @@ static int offsets_commit(struct kafka_consumer *self, const struct kafka_offset
             rd_kafka_topic_partition_list_add(list, self->topics[slot->id.topic], slot->id.partition)->offset =
                 offsets[i].offset;
     }
-    return list->cnt == 0 ? 0 : kafka_client_commit(&self->client, list, NULL, timeout_ms);
+    if (list->cnt == 0)
+        return 0;
+    return self->dead ? ERR_RETRY : kafka_client_commit(&self->client, list, NULL, timeout_ms);
 }
 
 int kafka_consumer_commit(struct kafka_consumer *self, const struct kafka_offset *offsets, size_t count)
@@ -388,7 +476,7 @@ int kafka_consumer_commit_sync(struct kafka_consumer *self, const struct kafka_o
 
 bool kafka_consumer_connected(const struct kafka_consumer *self)
 {
-    return self->client.connected;
+    return !self->dead && self->client.connected;
 }
 
 size_t kafka_consumer_partition_count(const struct kafka_consumer *self)

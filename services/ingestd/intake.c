@@ -335,10 +335,10 @@ void intake_poll(struct ingestd *self)
     struct kafka_message messages[INGESTD_POLL_COUNT_MAX];
     for (int i = 0; i < POLLS_MAX; i++) {
         intake_flow(self);
-        int count = kafka_consumer_poll(self->consumer, messages, ARRAY_COUNT(messages));
-        int rc = count < 0 ? count : records_take(self, messages, (size_t)count);
+        size_t count = kafka_consumer_poll(self->consumer, messages, ARRAY_COUNT(messages));
+        int rc = records_take(self, messages, count);
         if (rc < 0) {
-            ingestd_stop(self, rc, "read from Kafka");
+            ingestd_stop(self, rc, "take records");
             return;
         }
         if (count < INGESTD_POLL_COUNT_MAX)

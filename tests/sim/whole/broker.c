@@ -205,7 +205,7 @@ static void assign(struct kafka_consumer *self)
         self->options.assigned(self->options.context, list, PARTITIONS_ALL);
 }
 
-int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max)
+size_t kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messages, size_t count_max)
 {
     if (!world_point() || is_away())
         return 0;
@@ -226,7 +226,7 @@ int kafka_consumer_poll(struct kafka_consumer *self, struct kafka_message *messa
                                                      .value = record->value};
         }
     }
-    return (int)count;
+    return count;
 }
 
 void kafka_message_release(struct kafka_message *message)
