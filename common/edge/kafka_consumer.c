@@ -311,16 +311,26 @@ int kafka_consumer_new(struct kafka_consumer **out, const struct kafka_consumer_
     return 0;
 }
 
+/* One that librdkafka gave up is not closed: the close does nothing, and the end behind it may wait for ever. */
+static void handle_end(struct kafka_consumer *self)
+{
+    rd_kafka_t *rk = self->client.rk;
+    if (!rk)
+        return;
+    bool lost = rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!lost)
+        rd_kafka_consumer_close(rk);
+    rd_kafka_destroy_flags(rk, lost ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0);
+    self->client.rk = NULL;
+}
+
 void kafka_consumer_destroy(struct kafka_consumer **self)
 {
     if (!self || !*self)
         return;
     struct kafka_consumer *consumer = *self;
     consumer->closing = true;
-    if (consumer->client.rk) {
-        rd_kafka_consumer_close(consumer->client.rk);
-        rd_kafka_destroy(consumer->client.rk);
-    }
+    handle_end(consumer);
     for (uint32_t i = 0; i < consumer->topic_count; i++)
         free(consumer->topics[i]);
     free(consumer->brokers);
@@ -351,9 +361,7 @@ static void consumer_renew(struct kafka_consumer *self)
 {
     if (self->loans > 0 || loop_now_ms() < self->started_ms + RENEW_INTERVAL_MS)
         return;
-    if (self->client.rk)
-        rd_kafka_destroy_flags(self->client.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); /* no handler, no farewell */
-    self->client.rk = NULL;
+    handle_end(self);
     int rc = consumer_start(self);
     if (rc < 0)
         log_error("kafka.consumer_renew_failed", "error=\"%s\"", err_text(rc));

@@ -71,6 +71,8 @@ MUTANTS = [
            (CONSUMER, "        self->slots[i].assigned = self->slots[i].stopped = false;\n}", "        ;\n}")),
     mutant("dead-consumer-connected", "a consumer that was given up is not connected", "edge_kafka",
            (CONSUMER, "return !self->dead && self->client.connected;", "return self->client.connected;")),
+    mutant("lost-consumer-closed", "the end of a consumer that was given up does not wait for ever", "edge_kafka",
+           (CONSUMER, "bool lost = rd_kafka_fatal_error(rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;", "bool lost = false;")),
     mutant("notices-out-without-bound", "at most 4 notices are unacknowledged at librdkafka", "ingestd_announce",
            (ANNOUNCE, "self->burst_end = self->settled + ANNOUNCE_OUTSTANDING_MAX;",
             "self->burst_end = self->settled + ANNOUNCE_COUNT_MAX;"),

@@ -508,6 +508,25 @@ static void a_fenced_consumer_is_made_anew_when_its_records_are_back(void **stat
     assert_int_equal(s->revoked, 4);
 }
 
+/* librdkafka's own end of one waits for ever, at times: here with fetched records that nobody took. */
+static void a_fenced_consumer_ends(void **state)
+{
+    struct story *s = *state;
+    producer_begin(s, 0);
+    consumer_begin(s);
+    produce_range(s, 0, 40);
+    for (uint64_t end = loop_now_ms() + WAIT_MS; !s->loan.handle && loop_now_ms() < end; usleep(10000))
+        (void)!kafka_consumer_poll(s->consumer, &s->loan, 1);
+    assert_non_null(s->loan.handle);
+    rd_kafka_mock_push_request_errors(s->cluster, HEARTBEAT, 1, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+    for (uint64_t end = loop_now_ms() + WAIT_MS; s->revoked == 0 && loop_now_ms() < end;)
+        consume_once(s);
+    assert_int_equal(s->revoked, 4);
+    kafka_message_release(&s->loan);
+    kafka_consumer_destroy(&s->consumer);
+    assert_null(s->consumer);
+}
+
 static void a_full_queue_turns_back(void **state)
 {
     struct story *s = *state;
@@ -630,6 +649,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test_setup_teardown(a_new_consumer_goes_on_behind_the_committed_offset, setup, teardown),
         cmocka_unit_test_setup_teardown(partitions_that_go_are_told_before_they_are_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fenced_consumer_is_made_anew_when_its_records_are_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fenced_consumer_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_turns_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_broker_that_is_away_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_producer_reports_and_is_renewed, setup, teardown),

@@ -213,7 +213,6 @@ static pid_t spawn(const char *key_file, const char *in_flight_max)
     assert_true(child >= 0);
     if (child > 0)
         return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not outlive a test that fails */
     const char *level = getenv("INGESTD_TEST_LOG_LEVEL");
     char text[16];
@@ -748,6 +747,22 @@ static void a_broker_that_was_away_gets_everything(void **state)
     SERVE_UNTIL(committed("group", topics[w.events[5].kind - 1]) > before);
 }
 
+/* As one is whose join the broker answers twice. What is committed is the offset of a record that a lookup finds, so
+ * that no commit for notices comes between. */
+static void fenced_it_is_a_new_member_and_reads_again_what_was_not_committed(void **state)
+{
+    enum { OFFSET_COMMIT = 8 };
+    const char *topic = topics[w.events[5].kind - 1];
+    int64_t before = committed("group", topic);
+    SERVE_UNTIL(committed("group.commits", topics[4]) == (int64_t)w.height + 1);
+    rd_kafka_mock_push_request_errors(w.mock, OFFSET_COMMIT, 1, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+    w.submitted_count = 0;
+    w.knows_all = true;
+    produce_event(&w.events[5]);
+    SERVE_UNTIL(committed("group", topic) == before + 1);
+    assert_int_equal(submissions_of(&w.events[5]), 2);
+}
+
 static void it_ends_at_sigterm(void **state)
 {
     end(SIGTERM);
@@ -858,6 +873,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(verdicts_rate_and_full_mean_later),
         cmocka_unit_test(killed_it_reads_again_what_was_not_final_and_announces_on),
         cmocka_unit_test(a_broker_that_was_away_gets_everything),
+        cmocka_unit_test(fenced_it_is_a_new_member_and_reads_again_what_was_not_committed),
         cmocka_unit_test(it_ends_at_sigterm),
         cmocka_unit_test(with_too_much_in_flight_it_reads_no_further_and_goes_on_when_half_is_final),
         cmocka_unit_test(blocks_that_come_together_are_asked_for_once_and_announced_in_order),
