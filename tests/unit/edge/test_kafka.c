@@ -31,7 +31,7 @@ enum {
     WAIT_MS = 30000,
     SILENCE_MS = 1500,
     RENEW_MS_MAX = 6000,
-    STORY_S_MAX = 150,
+    STORY_S_MAX = 90,
     SEEN_MAX = 4096,
     OFFSET_COMMIT = 8,
     JOIN_GROUP = 11,
