@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -72,11 +73,22 @@ static int harden(void)
     return sodium_init() < 0 ? -EIO : 0;
 }
 
+/* A thread that is woken waits until the one on its processor sleeps, or its time is over. A message goes through the
+ * threads of several processes, each of which sleeps right after it woke the next: to be interrupted between the two
+ * would cost it a switch more. */
+static void wait_for_turn(void)
+{
+    const struct sched_param none = {0};
+    if (sched_setscheduler(0, SCHED_BATCH, &none) < 0) /* a sandbox may refuse: it costs CPU, nothing else */
+        log_info("daemon.no_batch", "error=\"%s\"", err_text(-errno));
+}
+
 static int work(const struct daemon_spec *spec, const void *config)
 {
     int rc = harden();
     if (rc < 0)
         return log_failure(rc, "harden");
+    wait_for_turn();
     log_info("daemon.starting", "version=%s", CYBERMESH_VERSION);
     rc = spec->run(config);
     if (rc < 0)

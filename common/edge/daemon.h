@@ -60,7 +60,8 @@ struct daemon_spec {
  *   --version       name and version
  *
  * Before run(): umask 077, no core dumps and no debugger (secrets are in memory), SIGPIPE ignored, libsodium ready, log
- * open with NODE_NAME and LOG_LEVEL. After it the line event=daemon.stopped. */
+ * open with NODE_NAME and LOG_LEVEL, scheduled as SCHED_BATCH (docs/adr/0019). After it the line event=daemon.stopped.
+ */
 MUST_USE int daemon_main(int argc, char *argv[], const struct daemon_spec *spec);
 
 /* Log event=daemon.ready: all is set up, work begins. */
